@@ -1,0 +1,24 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Farthest-point sampling on the CPU. The torch truth stands in ``geometry.sampling``."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, cache=True)
+def pick_farthest(points, num_samples):  # type: ignore[no-untyped-def]
+    """Pick ``num_samples`` rows of ``points (N, 3)`` starting at the first; ``(num_samples,)`` int64."""
+    picked = np.zeros(num_samples, np.int64)
+    distances = np.full(len(points), np.inf, np.float32)
+    for i in range(1, num_samples):
+        x, y, z = points[picked[i - 1]]
+        best = np.float32(-1.0)
+        for j in range(len(points)):
+            dx, dy, dz = points[j, 0] - x, points[j, 1] - y, points[j, 2] - z
+            distance = min(distances[j], dx * dx + dy * dy + dz * dz)
+            distances[j] = distance
+            if distance > best:
+                best = distance
+                picked[i] = j
+    return picked
