@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""KP-FCNN: the fully convolutional network for segmentation.
+
+Thomas et al., "KPConv: Flexible and Deformable Convolution for Point Clouds", ICCV 2019, arXiv:1904.08889,
+section 3.4 and Figures 8 and 9.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kpconv_ros.layers.blocks import SLOPE, Unary
+from kpconv_ros.layers.low_precision import Linear
+from kpconv_ros.networks.encoder import Encoder, EncoderConfig, check_features, offset_regularization
+from kpconv_ros.networks.pyramid import Level
+
+
+@dataclass(frozen=True)
+class KPFCNNConfig(EncoderConfig):
+    """Every size of a KP-FCNN."""
+
+
+class KPFCNN(nn.Module):
+    """Encoder of KPConv blocks, decoder of nearest upsampling, skip links and unary blocks, one logit a class."""
+
+    def __init__(self, config: KPFCNNConfig) -> None:
+        """Build the network of ``config`` with random weights."""
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        widths = self.encoder.widths
+        self.decoder = nn.ModuleList(
+            Unary(coarse + fine, fine, config.momentum) for fine, coarse in reversed(list(pairwise(widths)))
+        )
+        self.head = Linear(widths[0], widths[0])
+        self.classifier = Linear(widths[0], config.num_classes)
+
+    def forward(self, points: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
+        """Classify every point.
+
+        Args:
+            points: One point a voxel, packed, ``(N, 3)``, metres.
+            lengths: ``(B,)`` int64.
+            features: ``(N, in_features)``.
+
+        Returns:
+            Logits, ``(N, num_classes)``.
+
+        Raises:
+            NetworkError: If the features do not fit.
+        """
+        check_features(features, points, self.config.in_features)
+        if not len(points):
+            return features.new_zeros(0, self.config.num_classes)
+        return self.classify(self.build_levels(points, lengths), features)
+
+    def build_levels(self, points: Tensor, lengths: Tensor) -> list[Level]:
+        """Build the pyramid that :meth:`classify` works on."""
+        return self.config.build_levels(points, lengths)
+
+    def classify(self, levels: list[Level], features: Tensor) -> Tensor:
+        """Return the logits ``(N, num_classes)`` of a pyramid with input ``features (N, in_features)``."""
+        return self.decode(levels, self.encoder(levels, features))
+
+    def decode(self, levels: list[Level], ends: list[Tensor]) -> Tensor:
+        """Return the logits of a pyramid from the features of each level at the encoder's end, finest first."""
+        return self.decode_from(len(ends) - 1, levels, ends)
+
+    def decode_from(self, level: int, levels: list[Level], ends: list[Tensor]) -> Tensor:
+        """Go on decoding at ``level``, with its features last in ``ends``; finer ones hold those of the encoder."""
+        features = ends[level]
+        while level > 0:
+            level -= 1
+            features = self.upsample(level, levels, features, ends[level])
+        out: Tensor = self.classifier(functional.leaky_relu_(self.head(features), SLOPE))
+        return out
+
+    def upsample(self, level: int, levels: list[Level], coarse: Tensor, skip: Tensor) -> Tensor:
+        """Return the decoder's features of ``level`` from those of the next coarser one and the skip link."""
+        unary, nearest = self.decoder[len(levels) - 2 - level], levels[level].coarse_of_fine
+        assert isinstance(unary, Unary) and nearest is not None
+        return unary.upsample_and_join(coarse, nearest, skip)
+
+    def regularization(self) -> Tensor:
+        """Return the summed offset regularisation of the last training forward, Eq. (6); 0 for a rigid network."""
+        return offset_regularization(self)
