@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Input features of a network, by name: the one place that training and inference share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+FEATURE_NAMES = ("one", "height", "intensity", "range")
+
+
+class FeatureError(ValueError):
+    """A feature that nothing here can compute."""
+
+
+def build_features(names: Sequence[str], height: Array, intensity: Array, ranges: Array) -> Array:
+    """Stack the named features of M points.
+
+    Args:
+        names: From :data:`FEATURE_NAMES`: "one" is 1 everywhere and tells the network where there is something,
+            "range" is the logarithm of 1 plus the range, as what it changes (density, intensity) fades with it.
+        height: ``(M,)`` metres above the ground under the sensor.
+        intensity: ``(M,)`` 0..1.
+        ranges: ``(M,)`` metres, mean distance from which a point was seen.
+
+    Returns:
+        ``(M, len(names))`` float32.
+
+    Raises:
+        FeatureError: On an unknown name, or none.
+    """
+    columns = {
+        "one": np.ones(len(height), np.float32),
+        "height": height,
+        "intensity": intensity,
+        "range": np.log1p(ranges),
+    }
+    if not names or any(name not in columns for name in names):
+        raise FeatureError(f"features: expected some of {', '.join(FEATURE_NAMES)}, got {', '.join(names) or 'none'}")
+    return np.stack([columns[name] for name in names], axis=1).astype(np.float32)

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network on spheres: features in, class probabilities out, on the network's own device."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kpconv_ros.checkpoint import Model
+from kpconv_ros.mapping.features import build_features
+from kpconv_ros.mapping.sphere_voting import PickedSphere
+
+Array = NDArray[Any]
+MEASUREMENTS_KEPT = 5
+"""The cost of a point is the median of this many calls: one slow call, as the first is, does not shift it for long."""
+
+
+GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
+"""Multiples of it are spread evenly over the circle, however many there are."""
+
+
+class PipelineError(ValueError):
+    """Something that a pipeline cannot take; the message says what was expected and what came."""
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether matrix products in bfloat16 are faster than in float32 on ``device``."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device.type == "cpu" and supported is not None and bool(supported())
+
+
+class SphereClassifier:
+    """Runs the network on several spheres at once and knows what a point costs."""
+
+    def __init__(self, model: Model, bf16: bool = False, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            model: Network with its manifest, on its device.
+            bf16: Multiply matrices in bfloat16 if the device has instructions for it.
+            clock: Returns seconds.
+        """
+        self.manifest = model.manifest
+        self.network = model.network.eval()
+        self.num_classes = len(model.manifest.classes) - 1
+        parameter = next(self.network.parameters(), None)
+        self.device = torch.device("cpu") if parameter is None else parameter.device
+        self._bf16 = bf16 and has_bfloat16(self.device)
+        self._clock = clock
+        self._seconds_per_point: deque[float] = deque(maxlen=MEASUREMENTS_KEPT)
+        self.restart()
+
+    def restart(self) -> None:
+        """Turn the next spheres as the first ones were."""
+        self._num_turned = 0
+
+    def predict_seconds(self, num_points: int) -> float:
+        """Predict what ``num_points`` cost, seconds; infinite as long as nothing was measured."""
+        return statistics.median(self._seconds_per_point) * num_points if self._seconds_per_point else float("inf")
+
+    def scale_intensity(self, intensity: Array | None, num_points: int) -> Array:
+        """Bring raw intensities (N,) to 0..1 by the model's scale; what is missing or not finite becomes 0.
+
+        Raises:
+            PipelineError: If there are not as many as points.
+        """
+        if intensity is None:
+            return np.zeros(num_points, np.float32)
+        raw = np.asarray(intensity, np.float32)
+        if raw.shape != (num_points,):
+            raise PipelineError(f"intensity: expected shape ({num_points},), got {raw.shape}")
+        scaled = np.nan_to_num(raw / np.float32(self.manifest.intensity_scale), nan=0.0, posinf=1.0, neginf=0.0)
+        return np.asarray(np.clip(scaled, 0.0, 1.0))
+
+    @torch.inference_mode()
+    def classify(self, spheres: Sequence[PickedSphere], ground_z: float) -> list[Array]:
+        """Run the network.
+
+        Each sphere is turned about the vertical by another angle, every other one mirrored: as the authors' code does
+        at test time too, the votes of a place come from several views of it.
+
+        Args:
+            spheres: One packed batch.
+            ground_z: Height of the ground under the sensor, metres, map frame.
+
+        Returns:
+            For each sphere the class probabilities ``(M, C)`` float32.
+
+        Raises:
+            PipelineError: If the network does not give one row of C logits a point.
+        """
+        started = self._clock()
+        counts = [len(picked.sphere.points) for picked in spheres]
+        points = torch.from_numpy(np.concatenate([self._turn(picked.sphere.points) for picked in spheres])).to(
+            self.device
+        )
+        features = torch.from_numpy(np.concatenate([self._features(picked, ground_z) for picked in spheres]))
+        lengths = torch.tensor(counts, dtype=torch.int64, device=self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            logits = self.network(points, lengths, features.to(self.device))  # (sum M, C)
+        if logits.shape != (sum(counts), self.num_classes):
+            expected = (sum(counts), self.num_classes)
+            raise PipelineError(f"network output: expected shape {expected}, got {tuple(logits.shape)}")
+        probabilities = torch.softmax(logits.float(), dim=1).cpu().numpy()
+        self._seconds_per_point.append((self._clock() - started) / max(sum(counts), 1))
+        return np.split(probabilities, np.cumsum(counts)[:-1])
+
+    def _turn(self, points: Array) -> Array:
+        angle, mirror = self._num_turned * GOLDEN_ANGLE, 1 - 2 * (self._num_turned % 2)
+        self._num_turned += 1
+        cosine, sine = math.cos(angle), math.sin(angle)
+        turn = np.array([[cosine, sine, 0], [-sine * mirror, cosine * mirror, 0], [0, 0, 1]], np.float32)
+        return np.asarray(points @ turn)
+
+    def _features(self, picked: PickedSphere, ground_z: float) -> Array:
+        height = picked.sphere.points[:, 2] + np.float32(picked.center[2] - ground_z)
+        return build_features(self.manifest.features, height, picked.sphere.intensity, picked.sphere.ranges)
