@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where the spheres of a training of a segmentation network come from."""
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from kpconv_ros.data.clips import KITTI_LIDAR, Clip, kitti_clips, kitti_label_of_simulated, simulated_clips
+from kpconv_ros.data.semantic_kitti import KITTI_CLASSES, KITTI_COLORS
+from kpconv_ros.data.simulator import SIM_CLASSES, SIM_COLORS, SimulatorConfig
+from kpconv_ros.training.propagation import weaken_labels
+from kpconv_ros.training.segment_config import SegmentTrainingConfig
+from kpconv_ros.training.spheres import SphereCutter
+
+CLASSES = {"simulator": (SIM_CLASSES, SIM_COLORS), "semantickitti": (KITTI_CLASSES, KITTI_COLORS)}
+PASTED = {"bicycle", "motorcycle", "truck", "other-vehicle", "person", "bicyclist", "motorcyclist"}
+GROUND = {"road", "parking", "sidewalk", "other-ground", "terrain", "ground"}
+
+
+def load_clips(config: SegmentTrainingConfig) -> list[Clip]:
+    """Read or simulate the scans that ``config`` names, with a progress bar, and keep its share of labels."""
+    clips = _load_all_labels(config)
+    if config.weak_labels == 1.0:
+        return clips
+    generator = np.random.default_rng(config.seed)
+    return [
+        clip._replace(labels=tuple(weaken_labels(labels, config.weak_labels, generator) for labels in clip.labels))
+        for clip in clips
+    ]
+
+
+def _load_all_labels(config: SegmentTrainingConfig) -> list[Clip]:
+    if config.data == "simulator":
+        lidar = SimulatorConfig(sensor_height=config.sensor_height)
+        clips = simulated_clips(config.num_clips, config.num_scans, config.first_seed, lidar)
+        return list(tqdm(clips, desc="simulating", total=config.num_clips, unit="clip"))
+    read = kitti_clips(Path(config.root), config.sequences, config.sensor_height)
+    labels = kitti_label_of_simulated()
+    added = simulated_clips(config.added_clips, config.num_scans, config.first_seed, KITTI_LIDAR, labels)
+    total = len(config.sequences) + config.added_clips
+    return list(tqdm(chain(read, added), desc="reading", total=total, unit="clip"))
+
+
+def make_cutter(config: SegmentTrainingConfig, clips: list[Clip]) -> SphereCutter:
+    """Return the source of training spheres."""
+    names = CLASSES[config.data][0]
+    return SphereCutter(
+        clips,
+        len(names) - 1,
+        config.voxel_size,
+        config.sphere_radius,
+        config.features,
+        config.max_sphere_points,
+        config.augmentation,
+        tuple(label for label, name in enumerate(names) if name in PASTED),
+        tuple(label for label, name in enumerate(names) if name in GROUND),
+    )
