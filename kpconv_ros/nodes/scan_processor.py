@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From one PointCloud2 to published labels: what the worker thread of the segment node does with each scan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.clock import Clock
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+
+from kpconv_ros.data.pointcloud2 import CloudFields, PointCloud2Error, read_points
+from kpconv_ros.nodes.diagnostics import Statistics
+from kpconv_ros.nodes.outputs import ScanOutputs, kept_labels
+from kpconv_ros.nodes.pose_msg import seconds_of, stamp_of
+from kpconv_ros.nodes.poses import PoseFinder, ScanPose
+from kpconv_ros.nodes.segment_config import SegmentConfig
+from kpconv_ros.pipelines.live_segmenter import LabelledScan, LiveSegmenter
+
+LONGEST_LATENCY = 60.0  # s; a stamp older than this is of another clock (an old bag)
+
+
+class ScanProcessor:
+    """Reads, poses, segments and publishes scans; used by one thread."""
+
+    def __init__(
+        self,
+        segmenter: LiveSegmenter,
+        manifest: Any,
+        poses: PoseFinder,
+        outputs: ScanOutputs,
+        statistics: Statistics,
+        clock: Clock,
+        config_of_node: Callable[[], SegmentConfig],
+    ) -> None:
+        """Join the parts.
+
+        Args:
+            segmenter: The pipeline.
+            manifest: Its model's manifest.
+            poses: Where poses come from.
+            outputs: Where results go.
+            statistics: Counts them.
+            clock: The node's clock, for the latency.
+            config_of_node: Gives the parameters as they are now.
+        """
+        self.segmenter, self._manifest, self._poses = segmenter, manifest, poses
+        self._outputs, self._statistics, self._clock, self._config_of_node = outputs, statistics, clock, config_of_node
+        self._map_frame = ""
+        self._map_stamp = 0.0
+        self._map_published_at = 0.0
+        self._map_is_new = False
+
+    def process(self, message: PointCloud2) -> None:
+        """Segment one scan and publish what is listened to.
+
+        Raises:
+            PointCloud2Error: If the message contradicts itself or lacks what the model needs.
+            PoseError: If the pose cannot be had.
+        """
+        config = self._config_of_node()
+        started = time.perf_counter()
+        cloud = read_points(message)
+        intensity = self._intensity_of(cloud, config)
+        if len(cloud.xyz) > config.max_points:
+            raise PointCloud2Error(f"got {len(cloud.xyz)} points, expected at most max_points = {config.max_points}")
+        pose = self._poses.find(message.header)
+        self._statistics.note_poses(pose.source, self._poses.reason_alone)
+        read_ms = 1e3 * (time.perf_counter() - started)
+        scan = self._segment(cloud, intensity, pose, message.header)
+        publishing = time.perf_counter()
+        kept = kept_labels(self._manifest.classes, config.classes_kept, config.classes_removed)
+        self._outputs.publish_scan(message.header, cloud, scan.labels, scan.confidence, kept)
+        timings_ms = dict(scan.timings_ms)
+        timings_ms["preprocess"] += read_ms
+        timings_ms["postprocess"] += 1e3 * (time.perf_counter() - publishing)
+        timings_ms["total"] = 1e3 * (time.perf_counter() - started)
+        self._finish(scan, timings_ms, message.header, config)
+
+    def publish_map_if_due(self) -> None:
+        """Publish the map if it changed, ``map_period`` has passed and somebody listens."""
+        now = time.monotonic()
+        if now - self._map_published_at < self._config_of_node().map_period:
+            return
+        if not self._map_is_new or not self._outputs.has_map_listener():
+            return
+        header = Header(frame_id=self._map_frame, stamp=stamp_of(self._map_stamp))
+        self._outputs.publish_map(header, self.segmenter.map_snapshot())
+        self._map_published_at, self._map_is_new = now, False
+
+    def reset(self) -> None:
+        """Forget the map and its votes."""
+        self.segmenter.reset()
+        self._map_is_new = False
+
+    def _segment(
+        self, cloud: CloudFields, intensity: npt.NDArray[np.float32] | None, pose: ScanPose, header: Header
+    ) -> LabelledScan:
+        if pose.map_frame != self._map_frame:
+            self.segmenter.reset()
+            self._map_frame = pose.map_frame
+        if len(cloud.xyz) == 0:
+            timings_ms = dict.fromkeys(("preprocess", "inference", "postprocess", "total"), 0.0)
+            return LabelledScan(np.zeros(0, np.uint8), np.zeros(0, np.float32), timings_ms, 0, 0, False)
+        self._map_stamp = seconds_of(header.stamp)
+        self._map_is_new = True
+        return self.segmenter.process(cloud.xyz, intensity, pose.T_map_sensor, self._map_stamp)
+
+    def _intensity_of(self, cloud: CloudFields, config: SegmentConfig) -> npt.NDArray[np.float32] | None:
+        if cloud.intensity is None:
+            if "intensity" in self._manifest.features and len(cloud.xyz):
+                names = [field.name for field in cloud.fields]
+                raise PointCloud2Error(f"got fields {names}, expected an intensity, which the model needs")
+            return None
+        if config.intensity_scale == 0.0:
+            return cloud.intensity
+        return cloud.intensity * np.float32(self._manifest.intensity_scale / config.intensity_scale)
+
+    def _finish(self, scan: LabelledScan, timings_ms: dict[str, float], header: Header, config: SegmentConfig) -> None:
+        latency = 1e-9 * self._clock.now().nanoseconds - seconds_of(header.stamp)
+        if 0.0 <= latency < LONGEST_LATENCY:
+            timings_ms["pipeline_latency"] = 1e3 * latency
+        self._outputs.publish_timings(timings_ms)
+        self._statistics.count_processed(scan, timings_ms, 1e3 * config.processing_limit)
+        self.publish_map_if_due()
