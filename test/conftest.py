@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every test shares: ROS first, a DDS domain of its own, the folder of real scans."""
+
+import contextlib
+import os
+from pathlib import Path
+
+# The ROS 2 wheels start the process again on the first import to set its library path: before anything else is loaded.
+with contextlib.suppress(ImportError):
+    import rclpy  # noqa: F401
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Nodes of these tests must not hear those of another run. Domains above 101 collide with ephemeral ports on Linux.
+os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this machine cannot run."""
+    if item.get_closest_marker("ros"):
+        pytest.importorskip("rclpy", reason="needs ROS 2")
+        pytest.importorskip("kpconv_ros.msg", reason="needs the built messages: make build")
+    if item.get_closest_marker("gpu"):
+        torch = pytest.importorskip("torch")
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real scans: ``KPCONV_DATA``, or ``../shared/data`` beside the repository."""
+    folder = Path(os.environ.get("KPCONV_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"needs real scans: no folder {folder} (set KPCONV_DATA)")
+    return folder

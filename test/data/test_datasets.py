@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Public datasets: tiny folders in their published formats, written here and read back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kpconv_ros.data.datasets import DATASETS, find_dataset, s3dis_names
+from kpconv_ros.data.labelled_cloud import DatasetError, LabelledCloud, centered
+from kpconv_ros.data.open3d_files import write_fields
+from kpconv_ros.data.scene_datasets import NUM_NYU_IDS, SCANNET_IDS
+from kpconv_ros.data.shape_datasets import (
+    MODELNET_CLASSES,
+    SHAPENET_PARTS,
+    first_part,
+    read_modelnet_mesh,
+    read_off,
+    sample_triangles,
+)
+
+RNG = np.random.default_rng(0)
+POINTS = RNG.uniform(-5, 5, (6, 3)).round(3).astype(np.float32)
+COLORS = RNG.integers(0, 256, (6, 3))
+FAR = np.array([363_000.0, 6_500_000.0, 40.0])
+
+
+def write_s3dis(root: Path) -> None:
+    for area in range(1, 7):
+        folder = root / f"Area_{area}" / "office_1" / "Annotations"
+        folder.mkdir(parents=True)
+        np.savetxt(folder / "chair_1.txt", np.hstack([POINTS[:2], COLORS[:2]]), fmt="%.3f")
+        np.savetxt(folder / "wall_12.txt", np.hstack([POINTS[2:5], COLORS[2:5]]), fmt="%.3f")
+        np.savetxt(folder / "stairs_1.txt", np.hstack([POINTS[5:], COLORS[5:]]), fmt="%.3f")
+
+
+def write_ply(path: Path, points: np.ndarray, **columns: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colors = columns.pop("colors", None)
+    write_fields(path, points, columns, colors)
+
+
+def write_scannet(root: Path) -> None:
+    colors = COLORS.astype(np.uint8)
+    write_ply(root / "scans/scene0000_00/scene0000_00_vh_clean_2.ply", POINTS, colors=colors)
+    ids = np.array([0, 1, 39, 13, 40, 14], np.uint16)
+    write_ply(root / "scans/scene0000_00/scene0000_00_vh_clean_2.labels.ply", POINTS, label=ids)
+    write_ply(root / "scans_test/scene0707_00/scene0707_00_vh_clean_2.ply", POINTS, colors=colors)
+    (root / "scannetv2_train.txt").write_text("scene0000_00\nscene0001_00\n")
+    (root / "scannetv2_test.txt").write_text("scene0707_00\n")
+
+
+def write_semantic3d(root: Path) -> None:
+    intensity = np.array([[-2048, 2047, 0, -1000, 1000, -500]]).T
+    for name in ("sg27_station1_intensity_rgb", "sg28_Station2_rgb_intensity-reduced"):
+        np.savetxt(root / f"{name}.txt", np.hstack([POINTS, intensity, COLORS]), fmt="%.3f")
+    np.savetxt(root / "sg27_station1_intensity_rgb.labels", [0, 1, 8, 3, 4, 5], fmt="%d")
+
+
+def write_npm3d(root: Path) -> None:
+    reflectance = np.array([0, 255, 51, 102, 153, 204], np.float32)
+    truth = {"scalar_class": np.array([0, 9, 1, 2, 3, 8], np.int32)}
+    far = POINTS + FAR
+    write_ply(root / "training_10_classes/Lille2.ply", far, scalar_reflectance=reflectance, **truth)
+    write_ply(root / "test_10_classes/ajaccio_2.ply", far, scalar_reflectance=reflectance)
+
+
+def write_shapenet(root: Path) -> None:
+    parts = np.array([[12, 15, 13, 14, 12, 15]]).T  # of a chair
+    (root / "03001627").mkdir()
+    np.savetxt(root / "03001627/abc.txt", np.hstack([POINTS, POINTS, parts]), fmt="%.6f")
+    (root / "train_test_split").mkdir()
+    (root / "train_test_split/shuffled_train_file_list.json").write_text(json.dumps(["shape_data/03001627/abc"]))
+
+
+def write_ika(root: Path) -> None:
+    (root / "train").mkdir()
+    ids, intensity = np.array([0, 10, 9, 3, 4, 5], np.uint8), np.array([0, 255, 51, 1, 2, 3], np.uint8)
+    np.savez(root / "train/123.npz", xyz=POINTS, intensity=intensity, label=ids)
+
+
+WRITERS = {
+    "s3dis": write_s3dis,
+    "scannet": write_scannet,
+    "semantic3d": write_semantic3d,
+    "npm3d": write_npm3d,
+    "shapenetpart": write_shapenet,
+    "ika": write_ika,
+}
+TRAIN = {
+    "s3dis": ([f"Area_{area}/office_1" for area in (1, 2, 3, 4, 6)], [8, 8, 13, 3, 3, 3]),
+    "scannet": (["scene0000_00"], [0, 1, 20, 0, 0, 13]),
+    "semantic3d": (["sg27_station1_intensity_rgb"], [0, 1, 8, 3, 4, 5]),
+    "npm3d": (["Lille2"], [0, 9, 1, 2, 3, 8]),
+    "shapenetpart": (["03001627/abc"], [13, 16, 14, 15, 13, 16]),
+    "ika": (["train/123"], [1, 0, 10, 4, 5, 6]),
+}
+HIDDEN = {"scannet": "scene0707_00", "semantic3d": "sg28_Station2_rgb_intensity-reduced", "npm3d": "ajaccio_2"}
+
+
+@pytest.fixture
+def folder_of(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Writes a dataset and returns its folder."""
+
+    def write(name: str) -> Path:
+        WRITERS[name](tmp_path)
+        return tmp_path
+
+    return write
+
+
+def positions_of(cloud: LabelledCloud) -> np.ndarray:
+    return cloud.points.astype(np.float64) + np.array(cloud.origin)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_what_is_written_in_the_published_format_is_read_back(folder_of, name: str) -> None:  # type: ignore[no-untyped-def]
+    root, dataset = folder_of(name), find_dataset(name)
+    names, labels = TRAIN[name]
+    assert dataset.names(root, "train") == names
+    cloud = dataset.read(root, names[0])
+    order = [0, 1, 5, 2, 3, 4] if name == "s3dis" else list(range(6))  # objects come by name: chair, stairs, wall
+    expected = POINTS[order] + (FAR if name == "npm3d" else 0)
+    np.testing.assert_allclose(positions_of(cloud), expected, atol=1e-3)
+    assert cloud.points.dtype == np.float32 and cloud.labels is not None
+    assert cloud.labels.tolist() == labels and max(labels) < len(dataset.classes)
+    assert (cloud.colors is not None) == ("color" in dataset.attributes)
+    assert (cloud.intensity is not None) == ("intensity" in dataset.attributes)
+    if cloud.colors is not None:
+        np.testing.assert_allclose(cloud.colors, COLORS[order] / 255, atol=1e-3)
+    if cloud.intensity is not None:
+        assert cloud.intensity[0] == 0 and cloud.intensity[1] == 1 and cloud.intensity.min() >= 0
+
+
+@pytest.mark.parametrize(("name", "cloud"), HIDDEN.items())
+def test_a_hidden_test_set_has_no_labels(folder_of, name: str, cloud: str) -> None:  # type: ignore[no-untyped-def]
+    root, dataset = folder_of(name), find_dataset(name)
+    assert dataset.names(root, "test") == [cloud]
+    assert dataset.read(root, cloud).labels is None
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_dataset_has_colours_and_the_paper_sphere(name: str) -> None:
+    dataset = DATASETS[name]
+    assert dataset.colors.shape == (len(dataset.classes), 3) and not dataset.colors[0].any()
+    assert len(np.unique(dataset.colors, axis=0)) == len(dataset.classes)
+    assert dataset.sphere_radius == pytest.approx(50 * dataset.voxel_size)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_wrong_folder_or_split_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match=str(tmp_path)):
+        DATASETS[name].names(tmp_path, "train")
+    with pytest.raises(DatasetError, match="got 'all', expected train, val or test"):
+        DATASETS[name].names(tmp_path, "all")
+    with pytest.raises(DatasetError, match="nowhere|no such|expected"):
+        DATASETS[name].read(tmp_path, "nowhere")
+
+
+def test_every_area_is_the_test_area_once(tmp_path: Path) -> None:
+    write_s3dis(tmp_path)
+    tested = [s3dis_names(tmp_path, "test", area) for area in range(1, 7)]
+    assert tested == [[f"Area_{area}/office_1"] for area in range(1, 7)]
+    for area in range(1, 7):
+        assert len(s3dis_names(tmp_path, "train", area)) == 5
+    with pytest.raises(DatasetError, match="got 7, expected 1 to 6"):
+        s3dis_names(tmp_path, "test", 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "told"),
+    [
+        ("s3dis", lambda r: (r / "Area_1/office_1/Annotations/dog_1.txt").write_text("1 2 3 4 5 6"), "class 'dog'"),
+        ("s3dis", lambda r: (r / "Area_1/office_1/Annotations/chair_1.txt").write_text("1 2 3"), "got 3 numbers"),
+        ("s3dis", lambda r: (r / "Area_1/office_1/Annotations/chair_1.txt").write_text("1 2 x"), "numbers a line"),
+        ("semantic3d", lambda r: (r / "sg27_station1_intensity_rgb.labels").write_text("1\n2\n"), "got 2 labels"),
+        ("semantic3d", lambda r: (r / "sg27_station1_intensity_rgb.labels").write_text("9\n" * 6), r"class ids \[9\]"),
+        ("scannet", lambda r: next(r.rglob("*labels.ply")).unlink(), "expected the labels of a training scene"),
+        ("shapenetpart", lambda r: (r / "03001627/abc.txt").write_text("0 0 0 0 0 1 30"), "got parts 30 to 30"),
+        ("ika", lambda r: np.savez(r / "train/123.npz", xyz=POINTS), "expected arrays xyz, intensity and label"),
+    ],
+)
+def test_spoilt_files_are_named(folder_of, name: str, spoil, told: str) -> None:  # type: ignore[no-untyped-def]
+    root, dataset = folder_of(name), find_dataset(name)
+    spoil(root)
+    with pytest.raises(DatasetError, match=told):
+        dataset.read(root, TRAIN[name][0][0])
+
+
+def test_scannet_knows_every_nyu_id() -> None:
+    assert len(SCANNET_IDS) == 20 and set(SCANNET_IDS) <= set(range(NUM_NYU_IDS))
+
+
+def test_shapenet_has_fifty_parts_and_modelnet_forty_classes() -> None:
+    assert first_part(len(SHAPENET_PARTS)) == 50 and len(DATASETS["shapenetpart"].classes) == 51
+    assert len(set(MODELNET_CLASSES)) == 40
+
+
+SQUARES = "4 3 0\n0 0 0\n1 0 0\n1 1 0\n0 0 9\n3 0 1 2\n3 0 0 0\n3 0 1 2\n"
+
+
+@pytest.mark.parametrize("head", ["OFF\n", "OFF"])  # some files lack the line break
+def test_points_are_sampled_over_the_triangles_of_a_mesh(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "chair/train/chair_0001.off"
+    path.parent.mkdir(parents=True)
+    path.write_text(head + SQUARES)
+    assert read_off(path).shape == (3, 3, 3)
+    cloud = read_modelnet_mesh(tmp_path, "chair/train/chair_0001", 4000, np.random.default_rng(0))
+    assert cloud.category == MODELNET_CLASSES.index("chair") and cloud.labels is None
+    x, y, z = cloud.points.T
+    assert (z == 0).all() and (y <= x + 1e-6).all() and y.min() >= 0 and x.max() <= 1
+    assert cloud.points.mean(axis=0) == pytest.approx([2 / 3, 1 / 3, 0], abs=0.02)
+
+
+def test_large_triangles_get_more_points() -> None:
+    flat = np.array([[[0, 0, 0], [3, 0, 0], [0, 3, 0]], [[10, 0, 0], [11, 0, 0], [10, 1, 0]]], float)
+    points = sample_triangles(flat, 5000, np.random.default_rng(0))
+    assert (points[:, 0] < 5).mean() == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("PLY", "expected OFF"), ("OFF\n4 1 0\n0 0", "expected vertices"), ("OFF\n1 1 0\n0 0 0\n3 0 1 2", "triangles")],
+)
+def test_what_is_no_mesh_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "cup/test/cup_0001.off"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=told):
+        read_modelnet_mesh(tmp_path, "cup/test/cup_0001", 10, np.random.default_rng(0))
+    with pytest.raises(DatasetError, match="got class 'mug'"):
+        read_modelnet_mesh(tmp_path, "mug/test/mug_0001", 10, np.random.default_rng(0))
+
+
+def test_coordinates_far_from_the_origin_keep_their_millimetres() -> None:
+    points, origin = centered(POINTS + FAR)
+    np.testing.assert_allclose(points + np.array(origin), POINTS + FAR, atol=1e-3)
+    assert centered(POINTS)[1] == (0, 0, 0)
+
+
+def test_the_real_views_of_another_sensor_are_read(data_dir: Path) -> None:
+    dataset = find_dataset("ika")
+    names = [*dataset.names(data_dir / "ika_vlp32", "train"), *dataset.names(data_dir / "ika_vlp32", "val")]
+    counts = np.zeros(len(dataset.classes), int)
+    for name in names:
+        cloud = dataset.read(data_dir / "ika_vlp32", name)
+        assert len(cloud.points) == len(cloud.labels) > 1000  # type: ignore[arg-type]
+        counts += np.bincount(cloud.labels, minlength=len(counts))  # type: ignore[arg-type]
+    assert len(names) == 35 and counts[1] > counts[2] > counts[4] > 0  # road, sidewalk, pole

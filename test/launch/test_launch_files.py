@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Launch files: they parse everywhere, and make what they say where `launch` is installed (a ROS 2 distribution)."""
+
+import ast
+
+import pytest
+import yaml
+
+FILES = ("segment", "demo")
+
+
+@pytest.fixture(params=FILES)
+def path(request, repository):
+    return repository / "launch" / f"{request.param}.launch.py"
+
+
+def arguments_of(path):
+    """The table of arguments in a launch file, without importing it."""
+    for statement in ast.parse(path.read_text()).body:
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == "ARGUMENTS":
+            return {key.value: value.elts for key, value in zip(statement.value.keys, statement.value.values)}
+    raise AssertionError(f"{path}: no ARGUMENTS")
+
+
+def test_it_parses_and_every_argument_has_a_default_and_a_description(path):
+    for name, (default, text) in arguments_of(path).items():
+        assert isinstance(default, (ast.Constant, ast.Call)), name
+        assert isinstance(text, ast.Constant) and len(text.value) > 5, name
+
+
+def test_simulated_time_is_off_by_default(path):
+    assert arguments_of(path)["use_sim_time"][0].value == "false"
+
+
+def test_every_file_of_config_that_it_names_exists(path, repository):
+    names = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    for name in names:
+        if isinstance(name, str) and name.endswith((".yaml", ".rviz", ".xml")):
+            assert (repository / "config" / name).is_file(), name
+
+
+def test_arguments_that_are_passed_on_are_parameters_of_the_node(repository):
+    tree = ast.parse((repository / "launch" / "segment.launch.py").read_text())
+    passed_on = next(
+        ast.literal_eval(statement.value)
+        for statement in tree.body
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == "PASSED_ON"
+    )
+    parameters = yaml.safe_load((repository / "config" / "segment.yaml").read_text())["/**/segment"]["ros__parameters"]
+    assert set(passed_on) <= set(parameters)
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize("name", FILES)
+def test_launch_makes_its_nodes(repository, name):
+    launch = pytest.importorskip("launch", reason="launch is not on PyPI: needs a ROS 2 distribution")
+    pytest.importorskip("launch_ros")
+    from launch.actions import IncludeLaunchDescription
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    source = PythonLaunchDescriptionSource(str(repository / "launch" / f"{name}.launch.py"))
+    context = launch.LaunchContext()
+    arguments = [("rviz", "false")]
+    if name == "segment":
+        arguments += [("simulator", "true"), ("bag", "some.mcap"), ("extrinsic", "0 0 1 0 0 0")]
+    to_visit = [IncludeLaunchDescription(source, launch_arguments=arguments)]
+    executables = []
+    while to_visit:
+        entity = to_visit.pop(0)
+        if hasattr(entity, "node_executable"):
+            executables.append(entity.node_executable)
+            continue
+        to_visit = list(entity.visit(context) or []) + to_visit
+    expected = {"segment": ["segment", "simulate", "replay", "rviz2"], "demo": ["segment", "simulate", "rviz2"]}
+    assert executables == expected[name]

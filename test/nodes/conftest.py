@@ -1,0 +1,276 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A live segment node and somebody who sends it clouds and listens to what it says."""
+
+import contextlib
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+rclpy = pytest.importorskip("rclpy")
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import PointCloud2  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+
+from kpconv_ros.checkpoint import save_model, update_manifest  # noqa: E402
+from kpconv_ros.data.pointcloud2 import pack_xyz  # noqa: E402
+from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig  # noqa: E402
+from kpconv_ros.nodes.pointcloud2_msg import packed_message  # noqa: E402
+from kpconv_ros.nodes.pose_msg import matrix_of_xyz_rpy, odometry_message, stamp_of  # noqa: E402
+from kpconv_ros.nodes.qos import latched_qos, stream_qos  # noqa: E402
+
+PATIENCE = 30.0  # s
+LABELS, COLORED, FILTERED, MAP, INFO = (
+    f"/segment/output/{name}" for name in ("labels", "colored", "filtered", "map", "label_info")
+)
+
+
+class SpinningNode:
+    """A node with an executor in a thread of its own, in a context of its own."""
+
+    def __init__(self, make_node):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = make_node(self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def call(self, function):
+        """Call a function in the executor's thread; rclpy nodes are not safe to change from another one."""
+        return self._executor.create_task(function)
+
+    def stop(self):
+        self._executor.shutdown()
+        self._thread.join(PATIENCE)
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+
+    def _spin(self):
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
+
+
+class Probe(SpinningNode):
+    """Sends clouds and odometry to a segment node and keeps what it publishes."""
+
+    def __init__(self):
+        super().__init__(lambda context: rclpy.create_node("probe", context=context))
+        self._changed = threading.Condition()
+        self.heard: dict[str, list] = {}
+        self._stamp = 1000.0
+        self.with_odometry = True
+        self.clouds = self.node.create_publisher(PointCloud2, "/segment/input/points", stream_qos())
+        self.odometry = self.node.create_publisher(Odometry, "/segment/input/odometry", stream_qos())
+        for topic in (LABELS, COLORED, FILTERED):
+            self.listen(PointCloud2, topic)
+        self.listen(PointCloud2, MAP, latched_qos())
+        self.listen(DiagnosticArray, "/diagnostics")
+
+    def listen(self, message_type, topic, qos=None):
+        self.heard.setdefault(topic, [])
+
+        def keep(message):
+            with self._changed:
+                self.heard[topic].append(message)
+                self._changed.notify_all()
+
+        return self.node.create_subscription(message_type, topic, keep, qos or stream_qos())
+
+    def wait_for(self, topic, is_it, timeout=PATIENCE):
+        """The first message on a topic, heard or yet to come, for which ``is_it`` is true."""
+        deadline, looked_at = time.monotonic() + timeout, 0
+        with self._changed:
+            while True:
+                for message in self.heard[topic][looked_at:]:
+                    if is_it(message):
+                        return message
+                looked_at = len(self.heard[topic])
+                left = deadline - time.monotonic()
+                assert left > 0, f"waited in vain on {topic}; heard {looked_at} messages; {self.last_status()}"
+                self._changed.wait(left)
+
+    def last_status(self):
+        heard = self.heard["/diagnostics"]
+        return (heard[-1].status[0].message, dict(values_of(heard[-1]))) if heard else "no diagnostics"
+
+    def next_stamp(self):
+        self._stamp += 0.1
+        return self._stamp
+
+    def go_back(self, seconds):
+        self._stamp -= seconds
+
+    def send(self, message, with_odometry=None):
+        """Send a cloud and the odometry of its stamp."""
+        if self.with_odometry if with_odometry is None else with_odometry:
+            pose = matrix_of_xyz_rpy((0.1, 0.0, 0.0), (0.0, 0.0, 0.0))
+            self.odometry.publish(odometry_message(pose, message.header.stamp, "odom", "lidar"))
+        self.clouds.publish(message)
+        return message
+
+    def labels_of(self, message, timeout=PATIENCE):
+        """The labelled cloud with the stamp of a message that was sent."""
+        return self.wait_for(LABELS, lambda labelled: labelled.header.stamp == message.header.stamp, timeout)
+
+    def wait_for_error(self, text):
+        """The diagnostics, as soon as they tell of an error with this text."""
+        return self.wait_for("/diagnostics", lambda message: text in values_of(message)["last_error"])
+
+    def wait_for_value(self, key, value):
+        """The values of the first diagnostics in which a key has this value."""
+        return values_of(self.wait_for("/diagnostics", lambda message: values_of(message)[key] == value))
+
+    def assert_goes_on(self, num_points=500):
+        """A good scan sent now is labelled, every point of it."""
+        labelled = self.labels_of(self.send(street_message(self.next_stamp(), num_points)))
+        assert labelled.width * labelled.height == num_points
+        assert [field.name for field in labelled.fields][-2:] == ["label", "confidence"]
+
+    def wait_until_heard(self):
+        """Wait until a good scan is labelled: publishers and subscriptions have found each other."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            message = self.send(street_message(self.next_stamp()))
+            try:
+                return self.labels_of(message, timeout=1.0)
+            except AssertionError:
+                continue
+        raise AssertionError(f"the node labels nothing: {self.last_status()}")
+
+    def ask(self, service_type, name, request):
+        """Call a service of the node."""
+        client = self._find_service(service_type, name)
+        answer = Future()
+        self.call(lambda: client.call_async(request).add_done_callback(lambda done: answer.set_result(done.result())))
+        return answer.result(PATIENCE)
+
+    def _find_service(self, service_type, name, tries=6):
+        """A client of a service that is there; of many contexts in one process, one may miss what DDS told it once."""
+        for _ in range(tries):
+            client = self.node.create_client(service_type, name)
+            if client.wait_for_service(PATIENCE / tries):
+                return client
+            self.node.destroy_client(client)
+        raise AssertionError(
+            f"no service {name} within {PATIENCE} s; there are {self.node.get_service_names_and_types()}"
+        )
+
+
+def values_of(message):
+    return {value.key: value.value for value in message.status[0].values}
+
+
+def street_points(num_points=500, seed=0):
+    """A flat street with two walls, sensor frame, metres."""
+    random = np.random.default_rng(seed)
+    points = random.uniform((-8, -4, -1.73), (8, 4, -1.70), (num_points, 3))
+    points[::3, 1] = np.where(points[::3, 1] > 0, 4.0, -4.0)
+    points[::3, 2] = random.uniform(-1.7, 1.0, len(points[::3]))
+    return points.astype(np.float32)
+
+
+def street_message(stamp, num_points=500, frame_id="lidar", points=None):
+    points = street_points(num_points) if points is None else points
+    intensity = np.linspace(0, 1, len(points), dtype=np.float32)
+    ring = np.zeros(len(points), np.uint16)
+    packed = pack_xyz(points, intensity=intensity, ring=ring)
+    return packed_message(packed, Header(stamp=stamp_of(stamp), frame_id=frame_id), True)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory) -> Path:
+    """A tiny KP-FCNN with random weights, saved as models are."""
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def save_tiny_model(folder, features=("one", "height", "intensity"), manifest_features=None):
+    torch.manual_seed(0)
+    config = KPFCNNConfig(
+        3, len(features), voxel_size=0.3, width=8, encoder=("simple", "residual", "strided", "residual")
+    )
+    manifest = {
+        "name": "tiny",
+        "classes": ["unlabeled", "road", "car", "tree"],
+        "colors": [[0, 0, 0], [128, 64, 128], [0, 0, 142], [107, 142, 35]],
+        "sphere_radius": 4.0,
+        "features": list(features),
+        "intensity_scale": 1.0,
+    }
+    save_model(folder, KPFCNN(config), manifest)
+    if manifest_features is not None:
+        update_manifest(folder, features=tuple(manifest_features))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_model():
+    """Saves tiny models: ``make_model(folder, features=..., manifest_features=...)``."""
+    return save_tiny_model
+
+
+def start_segment_node(model_folder, parameters):
+    from kpconv_ros.nodes.segment_node import SegmentNode
+
+    values = {"model": str(model_folder), "device": "cpu", **parameters}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    return SpinningNode(lambda context: SegmentNode(context=context, parameter_overrides=overrides))
+
+
+@pytest.fixture(scope="module")
+def start_segment(model_folder):
+    """Starts a segment node that lives as long as the module: ``start_segment(parameter=value, ...)``."""
+    started = []
+
+    def start(**parameters):
+        started.append(start_segment_node(model_folder, parameters))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.stop()
+
+
+@pytest.fixture
+def start_one(model_folder):
+    """Starts a segment node that lives as long as the test."""
+    started = []
+
+    def start(**parameters):
+        started.append(start_segment_node(model_folder, parameters))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.stop()
+
+
+@pytest.fixture(scope="module")
+def probe():
+    """The one who sends and listens, as long as the module."""
+    probe = Probe()
+    yield probe
+    probe.stop()
+
+
+@pytest.fixture
+def new_probe():
+    """The one who sends and listens, as long as the test."""
+    probe = Probe()
+    yield probe
+    probe.stop()
+
+
+@pytest.fixture(scope="session")
+def make_street():
+    """Makes good cloud messages: ``make_street(stamp, num_points=..., frame_id=..., points=...)``."""
+    return street_message

@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped parameter files hold what the nodes declare."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy")
+from kpconv_ros.config_io import config_from_mapping  # noqa: E402
+from kpconv_ros.data.simulator import SimulatorConfig  # noqa: E402
+from kpconv_ros.nodes.parameters import parameter_names  # noqa: E402
+from kpconv_ros.nodes.poses import PoseConfig  # noqa: E402
+from kpconv_ros.nodes.segment_config import SegmentConfig  # noqa: E402
+from kpconv_ros.nodes.simulate_node import SimulateNodeConfig  # noqa: E402
+from kpconv_ros.pipelines.live_segmenter import LiveSegmenterConfig  # noqa: E402
+
+pytestmark = pytest.mark.ros
+SEGMENT = (SegmentConfig, PoseConfig, LiveSegmenterConfig)
+SIMULATE = (SimulateNodeConfig, SimulatorConfig)
+
+
+def section(repository, file, node):
+    return yaml.safe_load((repository / "config" / file).read_text())[f"/**/{node}"]["ros__parameters"]
+
+
+def names_of(configs):
+    return sorted(name for config in configs for name in parameter_names(config))
+
+
+def test_the_file_of_segment_names_every_parameter_and_its_default(repository):
+    in_file = section(repository, "segment.yaml", "segment")
+    assert sorted(in_file) == names_of(SEGMENT)
+    for config in SEGMENT:
+        for field in dataclasses.fields(config):
+            value = in_file[field.name]
+            value = tuple(item for item in value if item != "") if isinstance(value, list) else value
+            assert value == field.default, field.name
+
+
+@pytest.mark.parametrize(("node", "configs"), [("segment", SEGMENT), ("simulate", SIMULATE)])
+def test_the_file_of_the_demo_names_parameters_with_allowed_values(repository, node, configs):
+    in_file = section(repository, "demo.yaml", node)
+    assert set(in_file) <= set(names_of(configs))
+    for config in configs:
+        own = {field.name for field in dataclasses.fields(config)}
+        config_from_mapping(config, {name: value for name, value in in_file.items() if name in own})
+
+
+def test_the_demo_tells_the_node_the_height_of_the_simulated_sensor(repository):
+    heights = [section(repository, "demo.yaml", node)["sensor_height"] for node in ("segment", "simulate")]
+    assert heights[0] == heights[1] == SimulatorConfig().sensor_height

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Spheres as the network gets them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kpconv_ros.checkpoint import Model
+from kpconv_ros.mapping.sphere_voting import PickedSphere
+from kpconv_ros.mapping.voxel_map import Sphere
+from kpconv_ros.pipelines.sphere_classifier import SphereClassifier
+
+
+def one_sphere(num_points: int = 200) -> PickedSphere:
+    points = np.random.default_rng(0).normal(0, 1, (num_points, 3)).astype(np.float32)
+    zeros = np.zeros(num_points, np.float32)
+    return PickedSphere(Sphere(points, zeros, zeros, np.arange(num_points)), np.zeros(3), 3.0)
+
+
+def test_every_view_is_turned_about_the_vertical_by_another_angle(model: Model) -> None:
+    picked = one_sphere()
+    SphereClassifier(model).classify([picked] * 6, 0.0)
+    views = [view.numpy() for view in model.network.seen]
+    expected = picked.sphere.points @ picked.sphere.points.T  # dot products tell a rigid turn or mirroring
+    angles = []
+    for index, view in enumerate(views):
+        np.testing.assert_array_equal(view[:, 2], picked.sphere.points[:, 2])
+        np.testing.assert_allclose(view @ view.T, expected, atol=1e-4)
+        turn = np.linalg.lstsq(picked.sphere.points, view, rcond=None)[0]
+        assert np.linalg.det(turn) * (-1) ** index > 0.99
+        angles.append(np.arctan2(turn[0, 1], turn[0, 0]))
+    assert np.diff(np.sort(angles)).min() > np.radians(15)
+
+
+def test_a_restarted_one_sees_the_same_views(model: Model) -> None:
+    classifier, picked = SphereClassifier(model), one_sphere()
+    for _ in range(2):
+        classifier.classify([picked] * 3, 0.0)
+        classifier.restart()
+    views = model.network.seen
+    assert all(one.equal(other) for one, other in zip(views[:3], views[3:], strict=True))
+    assert not views[0].equal(views[1])

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rooms of the package import each other in one direction only."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "kpconv_ros"
+
+# room -> the rooms it may import besides itself
+MAY_IMPORT: dict[str, set[str]] = {
+    "geometry": {"kernels"},
+    "kernels": set(),
+    "layers": {"geometry", "kernels"},
+    "networks": {"layers", "geometry", "kernels"},
+    "losses": {"geometry"},
+    "mapping": {"geometry", "kernels", "config_io"},
+    "codec": {"geometry", "kernels"},
+    "config_io": set(),
+    "checkpoint": {"networks", "layers", "mapping", "config_io"},
+    "checkpoint_import": {"checkpoint", "networks"},
+    "data": {"geometry", "kernels", "config_io"},
+    "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
+    | {"evaluation"},  # its metrics
+    "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"},
+    "evaluation": {"pipelines", "data", "config_io", "checkpoint"},
+    "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated
+    "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import"},
+}
+ROS = {
+    *("rclpy", "ament_index_python", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs"),
+    *("nav_msgs", "rcl_interfaces", "rosgraph_msgs", "sensor_msgs", "sensor_msgs_py", "std_msgs", "std_srvs"),
+    *("tf2_msgs", "tf2_ros", "tf_transformations", "visualization_msgs", "launch", "launch_ros"),
+}
+ROOMS = sorted(
+    path
+    for path in PACKAGE.iterdir()
+    if (path / "__init__.py").exists() or (path.suffix == ".py" and path.stem != "__init__")
+)
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the dotted name of every import of a file, wherever in the file it stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = path.relative_to(PACKAGE.parent).parent.parts[: 1 - node.level or None] if node.level else ()
+            module = ".".join((*above, *filter(None, [node.module])))
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def files_of(room: Path) -> list[Path]:
+    """Return the source files of a room."""
+    return sorted(room.rglob("*.py")) if room.is_dir() else [room]
+
+
+def wrong_imports(room: Path, is_wrong: Callable[[str], bool]) -> str:
+    """List the imports of a room that break a rule, one a line."""
+    return "\n".join(
+        f"{path.relative_to(PACKAGE)}:{line} imports {name}"
+        for path in files_of(room)
+        for line, name in imports_of(path)
+        if is_wrong(name)
+    )
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: path.stem)
+def test_a_room_imports_only_rooms_below_it(room: Path) -> None:
+    assert room.stem in MAY_IMPORT, f"{room.stem} is no room of this package"
+    allowed = MAY_IMPORT[room.stem] | {room.stem}
+    wrong = wrong_imports(room, lambda name: name.startswith("kpconv_ros.") and name.split(".")[1] not in allowed)
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: path.stem)
+def test_only_nodes_import_ros(room: Path) -> None:
+    wrong = wrong_imports(room, lambda name: name.split(".")[0] in ROS and room.stem != "nodes")
+    assert not wrong, wrong

@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The models that are shipped: each is whole, small, described, and says what it scored."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from kpconv_ros.checkpoint import load_manifest, load_model
+
+MODELS = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/manifest.yaml"))
+MOST_BYTES, MOST_BYTES_IN_ALL = 20 << 20, 60 << 20
+
+
+def test_the_default_model_is_there_and_free_to_use() -> None:
+    assert "street_sim" in [path.name for path in MODELS]
+    assert load_manifest("street_sim").licence == "Apache-2.0"
+
+
+def test_weights_are_small() -> None:
+    sizes = [path.stat().st_size for folder in MODELS for path in folder.glob("*.safetensors")]
+    assert max(sizes) <= MOST_BYTES and sum(sizes) <= MOST_BYTES_IN_ALL
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda path: path.name)
+def test_a_model_loads_and_labels_points(folder: Path) -> None:
+    model = load_model(folder)
+    assert model.manifest.name == folder.name
+    points = torch.rand(500, 3, generator=torch.Generator().manual_seed(0)) * 3
+    features = torch.ones(500, len(model.manifest.features))
+    with torch.inference_mode():
+        logits = model.network(points, torch.tensor([500]), features)
+    assert logits.shape == (500, len(model.manifest.classes) - 1) and bool(logits.isfinite().all())
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda path: path.name)
+def test_a_card_names_the_weights_and_scores_say_how_they_came(folder: Path) -> None:
+    manifest, card = load_manifest(folder), (folder / "README.md").read_text(encoding="utf-8")
+    assert manifest.sha256 in card
+    if "KITTI" in card:
+        assert "non-commercial" in manifest.licence and "non-commercial" in card
+    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    assert {"data", "miou", "iou", "split", "seed", "command"} <= set(scores)
+    assert set(scores["iou"]) == set(manifest.classes[1:])
+    present = [value for value in scores["iou"].values() if value is not None]
+    assert scores["miou"] == pytest.approx(sum(present) / len(present), abs=2e-3)
