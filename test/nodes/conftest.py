@@ -34,13 +34,11 @@ LABELS, COLORED, FILTERED, MAP, INFO = (
 
 
 class SpinningNode:
-    """A node with an executor in a thread of its own, in a context of its own."""
+    """A node with an executor in a thread of its own."""
 
-    def __init__(self, make_node):
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context)
-        self.node = make_node(self.context)
-        self._executor = SingleThreadedExecutor(context=self.context)
+    def __init__(self, node):
+        self.node = node
+        self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -53,7 +51,6 @@ class SpinningNode:
         self._executor.shutdown()
         self._thread.join(PATIENCE)
         self.node.destroy_node()
-        rclpy.try_shutdown(context=self.context)
 
     def _spin(self):
         with contextlib.suppress(ExternalShutdownException):
@@ -63,8 +60,8 @@ class SpinningNode:
 class Probe(SpinningNode):
     """Sends clouds and odometry to a segment node and keeps what it publishes."""
 
-    def __init__(self):
-        super().__init__(lambda context: rclpy.create_node("probe", context=context))
+    def __init__(self, context):
+        super().__init__(rclpy.create_node("probe", context=context))
         self._changed = threading.Condition()
         self.heard: dict[str, list] = {}
         self._stamp = 1000.0
@@ -149,21 +146,12 @@ class Probe(SpinningNode):
 
     def ask(self, service_type, name, request):
         """Call a service of the node."""
-        client = self._find_service(service_type, name)
+        client = self.node.create_client(service_type, name)
+        there = self.node.get_service_names_and_types
+        assert client.wait_for_service(PATIENCE), f"no service {name} within {PATIENCE} s; there are {there()}"
         answer = Future()
         self.call(lambda: client.call_async(request).add_done_callback(lambda done: answer.set_result(done.result())))
         return answer.result(PATIENCE)
-
-    def _find_service(self, service_type, name, tries=6):
-        """A client of a service that is there; of many contexts in one process, one may miss what DDS told it once."""
-        for _ in range(tries):
-            client = self.node.create_client(service_type, name)
-            if client.wait_for_service(PATIENCE / tries):
-                return client
-            self.node.destroy_client(client)
-        raise AssertionError(
-            f"no service {name} within {PATIENCE} s; there are {self.node.get_service_names_and_types()}"
-        )
 
 
 def values_of(message):
@@ -218,21 +206,34 @@ def make_model():
     return save_tiny_model
 
 
-def start_segment_node(model_folder, parameters):
+@pytest.fixture(scope="session")
+def context():
+    """The one context of all nodes of this process.
+
+    A context is a DDS participant. One that is made right after another ended takes over its GUID and ports, is taken
+    for it when its farewell arrives late, and misses services and answers.
+    """
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.try_shutdown(context=context)
+
+
+def start_segment_node(context, model_folder, parameters):
     from kpconv_ros.nodes.segment_node import SegmentNode
 
     values = {"model": str(model_folder), "device": "cpu", **parameters}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
-    return SpinningNode(lambda context: SegmentNode(context=context, parameter_overrides=overrides))
+    return SpinningNode(SegmentNode(context=context, parameter_overrides=overrides))
 
 
 @pytest.fixture(scope="module")
-def start_segment(model_folder):
+def start_segment(context, model_folder):
     """Starts a segment node that lives as long as the module: ``start_segment(parameter=value, ...)``."""
     started = []
 
     def start(**parameters):
-        started.append(start_segment_node(model_folder, parameters))
+        started.append(start_segment_node(context, model_folder, parameters))
         return started[-1]
 
     yield start
@@ -241,12 +242,12 @@ def start_segment(model_folder):
 
 
 @pytest.fixture
-def start_one(model_folder):
+def start_one(context, model_folder):
     """Starts a segment node that lives as long as the test."""
     started = []
 
     def start(**parameters):
-        started.append(start_segment_node(model_folder, parameters))
+        started.append(start_segment_node(context, model_folder, parameters))
         return started[-1]
 
     yield start
@@ -255,17 +256,17 @@ def start_one(model_folder):
 
 
 @pytest.fixture(scope="module")
-def probe():
+def probe(context):
     """The one who sends and listens, as long as the module."""
-    probe = Probe()
+    probe = Probe(context)
     yield probe
     probe.stop()
 
 
 @pytest.fixture
-def new_probe():
+def new_probe(context):
     """The one who sends and listens, as long as the test."""
-    probe = Probe()
+    probe = Probe(context)
     yield probe
     probe.stop()
 

@@ -43,9 +43,7 @@ class Outer:
 
 
 @pytest.fixture
-def make_node():
-    context = rclpy.Context()
-    rclpy.init(context=context)
+def make_node(context):
     nodes = []
 
     def make(*arguments):
@@ -55,7 +53,6 @@ def make_node():
     yield make
     for node in nodes:
         node.destroy_node()
-    rclpy.shutdown(context=context)
 
 
 def test_defaults_are_those_of_the_dataclass(make_node):

@@ -27,13 +27,10 @@ T_ODOM_BASE = matrix_of_xyz_rpy((5.0, 1.0, 0.0), (0.0, 0.0, np.pi / 2))
 
 
 @pytest.fixture
-def node():
-    context = rclpy.Context()
-    rclpy.init(context=context)
+def node(context):
     node = rclpy.create_node("poses", context=context)
     yield node
     node.destroy_node()
-    rclpy.shutdown(context=context)
 
 
 def header(frame_id, stamp=10.0):

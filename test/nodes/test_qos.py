@@ -17,10 +17,8 @@ PATIENCE = 20.0
 
 
 @pytest.fixture
-def spin():
+def spin(context):
     """A node and a function that spins it until something is true."""
-    context = rclpy.Context()
-    rclpy.init(context=context)
     node = rclpy.create_node("adaptive", context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
@@ -34,7 +32,6 @@ def spin():
     yield node, spin_until
     executor.shutdown()
     node.destroy_node()
-    rclpy.shutdown(context=context)
 
 
 def test_auto_follows_the_publishers_there_and_back(spin):

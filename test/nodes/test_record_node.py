@@ -24,14 +24,11 @@ NUM_SCANS = 8
 
 
 @pytest.fixture
-def node():
+def node(context):
     """A node of this process that publishes what source and segmentation would."""
-    context = rclpy.Context()
-    rclpy.init(context=context)
     node = rclpy.create_node("publishers", context=context)
     yield node
     node.destroy_node()
-    rclpy.try_shutdown(context=context)
 
 
 @pytest.fixture

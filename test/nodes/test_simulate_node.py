@@ -40,10 +40,8 @@ def rows_of(message):
 
 
 @pytest.fixture(scope="module")
-def received():
+def received(context):
     """The first messages of each topic of a node in a process of its own: topic to list of messages."""
-    context = rclpy.Context()
-    rclpy.init(context=context)
     node = rclpy.create_node("listener", context=context)
     topics = {"lidar/points": PointCloud2, "lidar/ground_truth": PointCloud2, "odom": Odometry}
     messages = {topic: [] for topic in topics}
@@ -59,7 +57,6 @@ def received():
     assert process.wait(timeout=20.0) == 0
     executor.shutdown()
     node.destroy_node()
-    rclpy.try_shutdown(context=context)
     return messages
 
 
