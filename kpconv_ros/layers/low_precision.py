@@ -15,6 +15,14 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether matrix products in bfloat16 are faster than in float32 on ``device``."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device.type == "cpu" and supported is not None and bool(supported())
+
+
 def low_precision_of(tensor: Tensor) -> torch.dtype | None:
     """Return bfloat16 if the tensor is on a CPU and ``torch.autocast`` wants its products so; else None."""
     if tensor.device.type != "cpu" or tensor.dtype == torch.float64 or not torch.is_autocast_enabled("cpu"):

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from kpconv_ros.checkpoint import Model
+from kpconv_ros.layers.low_precision import has_bfloat16
 from kpconv_ros.mapping.features import build_features
 from kpconv_ros.mapping.sphere_voting import PickedSphere
 
@@ -30,14 +31,6 @@ GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 class PipelineError(ValueError):
     """Something that a pipeline cannot take; the message says what was expected and what came."""
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Return whether matrix products in bfloat16 are faster than in float32 on ``device``."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cpu" and supported is not None and bool(supported())
 
 
 class SphereClassifier:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from kpconv_ros.checkpoint import choose_device, load_network, save_model
 from kpconv_ros.config_io import config_from_mapping, config_to_mapping, load_config
 from kpconv_ros.layers.feature_reallocation import FeatureReallocation
+from kpconv_ros.layers.low_precision import has_bfloat16
 from kpconv_ros.losses.cooccurrence import cooccurrences, ncm_loss, normalize_cooccurrences, one_hot_labels
 from kpconv_ros.losses.segmentation import class_weights, segmentation_loss
 from kpconv_ros.networks.encoder import DEEP_ENCODER, PAPER_ENCODER
@@ -50,6 +51,7 @@ class SegmentTraining:
         """Build network and optimiser, and take up the checkpoint in ``out`` if there is one."""
         self.config, self.cutter, self.out = config, cutter, out
         self.device, self.step = choose_device(config.device), 0
+        self.bf16 = config.bf16 and has_bfloat16(self.device)
         torch.manual_seed(config.seed)
         sizes = KPFCNNConfig(
             num_classes=cutter.num_classes,
@@ -148,7 +150,7 @@ class SegmentTraining:
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * group["factor"] * learning_rate_factor(self.step, config)
         points, lengths, features, labels = (tensor.to(self.device) for tensor in batch)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             levels = self.network.build_levels(points, lengths)
             if self.reallocation is None:
                 logits, branches = self.network.classify(levels, features), None

@@ -51,7 +51,7 @@ class SegmentTrainingConfig:
     class_power: float = param(0.25, "classes weigh frequency to minus this", 0.0, 1.0)
     average: float = param(0.998, "decay of the running average of the weights, which is what is saved", 0.0, 1.0)
     clip_norm: float = param(10.0, "largest norm of the gradient", 0.0)
-    bf16: bool = param(True, "matrix products in bfloat16")
+    bf16: bool = param(True, "matrix products in bfloat16 where the device has instructions for it")
     seed: int = param(0, "of weights and spheres", 0)
     num_threads: int = param(0, "threads of torch; 0 leaves them as they are", 0)
     device: str = param("auto", "where to train")

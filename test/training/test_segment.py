@@ -12,6 +12,7 @@ import torch
 from kpconv_ros.checkpoint import load_model
 from kpconv_ros.config_io import load_config
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
+from kpconv_ros.training import segment
 from kpconv_ros.training.batches import make_batch
 from kpconv_ros.training.segment import SegmentTraining, TrainingError
 from kpconv_ros.training.segment_config import SegmentTrainingConfig, learning_rate_factor
@@ -122,6 +123,15 @@ def test_a_crash_between_checkpoints_leaves_no_step_twice_in_the_log(make_traini
     log.write_bytes(expected[:-5])  # the last row is cut off, and no checkpoint was written
     make_training(tmp_path / "crashed").train()
     assert log.read_bytes() == expected
+
+
+def test_bfloat16_is_used_where_the_device_has_it(
+    make_training: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for has_it in (True, False):
+        monkeypatch.setattr(segment, "has_bfloat16", lambda device, has_it=has_it: has_it)
+        assert make_training(tmp_path / f"{has_it}", bf16=True).bf16 == has_it
+        assert not make_training(tmp_path / f"{has_it} off", bf16=False).bf16
 
 
 def test_the_exported_model_is_the_averaged_network(make_training: Make, tmp_path: Path) -> None:
