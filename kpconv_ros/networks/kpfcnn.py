@@ -7,13 +7,13 @@ section 3.4 and Figures 8 and 9.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kpconv_ros.layers.blocks import SLOPE, Unary
+from kpconv_ros.layers.blocks import SLOPE
 from kpconv_ros.layers.low_precision import Linear
+from kpconv_ros.networks.decoder import Decoder
 from kpconv_ros.networks.encoder import Encoder, EncoderConfig, check_features, offset_regularization
 from kpconv_ros.networks.pyramid import Level
 
@@ -32,9 +32,7 @@ class KPFCNN(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         widths = self.encoder.widths
-        self.decoder = nn.ModuleList(
-            Unary(coarse + fine, fine, config.momentum) for fine, coarse in reversed(list(pairwise(widths)))
-        )
+        self.decoder = Decoder(widths, config.momentum)
         self.head = Linear(widths[0], widths[0])
         self.classifier = Linear(widths[0], config.num_classes)
 
@@ -66,23 +64,10 @@ class KPFCNN(nn.Module):
         return self.decode(levels, self.encoder(levels, features))
 
     def decode(self, levels: list[Level], ends: list[Tensor]) -> Tensor:
-        """Return the logits of a pyramid from the features of each level at the encoder's end, finest first."""
-        return self.decode_from(len(ends) - 1, levels, ends)
-
-    def decode_from(self, level: int, levels: list[Level], ends: list[Tensor]) -> Tensor:
-        """Go on decoding at ``level``, with its features last in ``ends``; finer ones hold those of the encoder."""
-        features = ends[level]
-        while level > 0:
-            level -= 1
-            features = self.upsample(level, levels, features, ends[level])
+        """Return the logits ``(N, num_classes)`` from the features that :class:`Decoder` takes."""
+        features = self.decoder(levels, ends)
         out: Tensor = self.classifier(functional.leaky_relu_(self.head(features), SLOPE))
         return out
-
-    def upsample(self, level: int, levels: list[Level], coarse: Tensor, skip: Tensor) -> Tensor:
-        """Return the decoder's features of ``level`` from those of the next coarser one and the skip link."""
-        unary, nearest = self.decoder[len(levels) - 2 - level], levels[level].coarse_of_fine
-        assert isinstance(unary, Unary) and nearest is not None
-        return unary.upsample_and_join(coarse, nearest, skip)
 
     def regularization(self) -> Tensor:
         """Return the summed offset regularisation of the last training forward, Eq. (6); 0 for a rigid network."""

@@ -58,14 +58,14 @@ def propagate(
     """
     ends = network.encoder(levels, features)
     level = len(ends) - 2
-    middle = network.upsample(level, levels, ends[-1], ends[level])  # (N_level, K)
+    middle = network.decoder.upsample(level, levels, ends[-1], ends[level])  # (N_level, K)
     clouds = middle.split(levels[level].lengths.tolist())
     rebuilt = [
         cloud if partner < 0 else module(cloud, clouds[partner], transposed=partner <= index)
         for index, (cloud, partner) in enumerate(zip(clouds, partners, strict=True))
     ]
-    original = network.decode_from(level, levels, [*ends[:level], middle])
-    reallocated = network.decode_from(level, levels, [*ends[:level], torch.cat(rebuilt)])
+    original = network.decode(levels, [*ends[:level], middle])
+    reallocated = network.decode(levels, [*ends[:level], torch.cat(rebuilt)])
     has_partner = torch.tensor(partners, device=features.device) >= 0
     return Branches(original, reallocated, torch.repeat_interleave(has_partner, levels[0].lengths))
 
