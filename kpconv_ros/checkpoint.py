@@ -26,11 +26,17 @@ from kpconv_ros.layers.blocks import fold_batch_norms
 from kpconv_ros.mapping.features import FEATURE_NAMES
 from kpconv_ros.networks.kpcnn import KPCNN, KPCNNConfig
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
+from kpconv_ros.networks.part_kpfcnn import PartKPFCNN, PartKPFCNNConfig
 
 MANIFEST = "manifest.yaml"
 WEIGHTS = "weights.safetensors"
 MODELS_VARIABLE = "KPCONV_ROS_MODELS"
-NETWORKS: dict[str, tuple[Any, Any]] = {"kpfcnn_config": (KPFCNN, KPFCNNConfig), "kpcnn_config": (KPCNN, KPCNNConfig)}
+Network = KPFCNN | KPCNN | PartKPFCNN
+NETWORKS: dict[str, tuple[Any, Any]] = {
+    "kpfcnn_config": (KPFCNN, KPFCNNConfig),
+    "kpcnn_config": (KPCNN, KPCNNConfig),
+    "part_kpfcnn_config": (PartKPFCNN, PartKPFCNNConfig),
+}
 """Under which key of the weights' metadata the Config of which network stands."""
 
 
@@ -135,12 +141,7 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     """
     folder, manifest = find_model(name_or_path), load_manifest(name_or_path)
     path = folder / manifest.weights
-    if not path.is_file():
-        raise CheckpointError(f"weights: expected the file {path}, which is missing")
-    got = file_sha256(path)
-    if got != manifest.sha256:
-        raise CheckpointError(f"{path}: expected SHA-256 {manifest.sha256}, got {got}: the file was altered")
-    network = load_network(path)
+    network = load_unaltered_network(path, manifest.sha256)
     if not isinstance(network, KPFCNN):
         raise CheckpointError(f"{path}: expected a KP-FCNN, got a {type(network).__name__}")
     config = network.config
@@ -152,6 +153,20 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
         )
     fold_batch_norms(network)
     return Model(manifest, network.to(choose_device(device)))
+
+
+def load_unaltered_network(path: Path, sha256: str) -> Network:
+    """Read a network in evaluation mode from the file of a model.
+
+    Raises:
+        CheckpointError: If the file is missing, or not that of the SHA-256, or as :func:`load_network`.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"weights: expected the file {path}, which is missing")
+    got = file_sha256(path)
+    if got != sha256:
+        raise CheckpointError(f"{path}: expected SHA-256 {sha256}, got {got}: the file was altered")
+    return load_network(path)
 
 
 def choose_device(device: str | torch.device) -> torch.device:
@@ -169,7 +184,7 @@ def choose_device(device: str | torch.device) -> torch.device:
         raise CheckpointError(f"device: expected one of this machine, got {device}: {error}") from error
 
 
-def load_network(path: Path) -> KPFCNN | KPCNN:
+def load_network(path: Path) -> Network:
     """Read a network in evaluation mode from weights that carry its Config.
 
     Raises:
@@ -187,11 +202,11 @@ def load_network(path: Path) -> KPFCNN | KPCNN:
         network.load_state_dict(state, strict=True)
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise error if isinstance(error, CheckpointError) else CheckpointError(f"{path}: {error}") from error
-    loaded: KPFCNN | KPCNN = network.eval()
+    loaded: Network = network.eval()
     return loaded
 
 
-def save_network(network: KPFCNN | KPCNN, path: Path) -> str:
+def save_network(network: Network, path: Path) -> str:
     """Write the weights with the network's Config inside, at once or not at all; return their SHA-256."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     temporary = path.with_suffix(".partial")

@@ -35,6 +35,32 @@ class ShapeAugmentationConfig:
     jitter: float = param(0.001, "noise on every coordinate, in radii of the object, standard deviation", 0.0, 1.0)
 
 
+class Shape(NamedTuple):
+    """An object of a dataset."""
+
+    points: NDArray[np.float32]
+    """``(P, 3)``, in the unit sphere."""
+    category: int
+    """Object class."""
+    labels: NDArray[np.int64] | None = None
+    """Part of each point, ``(P,)``, 0 is unlabelled; None for objects without parts."""
+
+
+class ShapeVoxels(NamedTuple):
+    """An object on the grid."""
+
+    points: Tensor
+    """``(M, 3)``, in radii of the object."""
+    features: Tensor
+    """``(M, F)``."""
+    category: int
+    """Object class."""
+    labels: Tensor
+    """Part of each voxel, ``(M,)`` int64, -1 does not count; empty for an object without parts."""
+    voxel_of_point: Tensor
+    """Row of ``points`` that each point of the object fell into, ``(P,)`` int64."""
+
+
 class ShapeBatch(NamedTuple):
     """Objects on the grid, packed."""
 
@@ -48,19 +74,6 @@ class ShapeBatch(NamedTuple):
     """Object class of each, ``(B,)`` int64."""
     labels: Tensor
     """Part of each voxel, ``(N,)`` int64, -1 does not count; empty for objects without parts."""
-    voxel_of_point: Tensor
-    """Row of ``points`` that each point of the objects fell into, ``(P,)`` int64."""
-
-
-class Shape(NamedTuple):
-    """An object of a dataset."""
-
-    points: NDArray[np.float32]
-    """``(P, 3)``, in the unit sphere."""
-    category: int
-    """Object class."""
-    labels: NDArray[np.int64] | None = None
-    """Part of each point, ``(P,)``, 0 is unlabelled; None for objects without parts."""
 
 
 def make_shape(points: NDArray[np.floating], category: int, labels: NDArray[np.int64] | None = None) -> Shape:
@@ -88,43 +101,50 @@ def fit_unit_sphere(points: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.ascontiguousarray(centred / (radius or 1.0), np.float32)
 
 
-def pack_shapes(
-    shapes: Sequence[Shape],
+def voxelize_shape(
+    shape: Shape,
     voxel_size: float,
     features: Sequence[str],
     augmentation: ShapeAugmentationConfig,
     generator: Generator,
-) -> ShapeBatch:
-    """Alter objects and lay them on the grid.
+) -> ShapeVoxels:
+    """Alter an object and lay it on the grid.
 
     Args:
-        shapes: All with parts, or none.
+        shape: The object.
         voxel_size: In radii of the object: metres, if the radius is taken for one.
         features: From :data:`SHAPE_FEATURES`: 1 everywhere, and the coordinates of a voxel.
-        augmentation: How they are altered.
-        generator: Draws that and the grid's corner, which differs from object to object.
+        augmentation: How it is altered.
+        generator: Draws that and the grid's corner.
 
     Raises:
         ShapeError: On an unknown feature, or none.
     """
     if not features or not set(features) <= set(SHAPE_FEATURES):
         raise ShapeError(f"features: expected some of {', '.join(SHAPE_FEATURES)}, got {', '.join(features) or 'none'}")
-    lengths = torch.tensor([len(shape.points) for shape in shapes])
-    corners = [generator.uniform(0, voxel_size, 3) for _ in shapes]
-    moved = [alter_points(shape.points, augmentation, generator) + c for shape, c in zip(shapes, corners, strict=True)]
-    points = torch.from_numpy(np.concatenate(moved).astype(np.float32))
-    labels = None if shapes[0].labels is None else torch.from_numpy(np.concatenate([s.labels for s in shapes]))
-    voxels = grid_subsample(points, lengths, voxel_size, None, labels)
-    shifts = torch.from_numpy(np.stack(corners).astype(np.float32)).repeat_interleave(voxels.lengths, 0)
-    local = voxels.points - shifts
-    columns = {"one": torch.ones(len(local)), "x": local[:, 0], "y": local[:, 1], "z": local[:, 2]}
-    return ShapeBatch(
-        local,
-        voxels.lengths,
+    corner = generator.uniform(0, voxel_size, 3).astype(np.float32)
+    moved = (alter_points(shape.points, augmentation, generator) + corner).astype(np.float32)
+    labels = None if shape.labels is None else torch.from_numpy(shape.labels)
+    voxels = grid_subsample(torch.from_numpy(moved), torch.tensor([len(moved)]), voxel_size, None, labels)
+    points = voxels.points - torch.from_numpy(corner)
+    columns = {"one": torch.ones(len(points)), "x": points[:, 0], "y": points[:, 1], "z": points[:, 2]}
+    return ShapeVoxels(
+        points,
         torch.stack([columns[name] for name in features], 1),
-        torch.tensor([shape.category for shape in shapes]),
+        shape.category,
         torch.empty(0, dtype=torch.int64) if voxels.labels is None else voxels.labels - 1,
         voxels.voxel_of_point,
+    )
+
+
+def pack_shapes(shapes: Sequence[ShapeVoxels]) -> ShapeBatch:
+    """Pack one object or more."""
+    return ShapeBatch(
+        torch.cat([shape.points for shape in shapes]),
+        torch.tensor([len(shape.points) for shape in shapes]),
+        torch.cat([shape.features for shape in shapes]),
+        torch.tensor([shape.category for shape in shapes]),
+        torch.cat([shape.labels for shape in shapes]),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from kpconv_ros.data.shapes import (
     Shape,
@@ -15,8 +16,10 @@ from kpconv_ros.data.shapes import (
     fit_unit_sphere,
     make_shape,
     pack_shapes,
+    voxelize_shape,
 )
 
+ALL = ("one", "x", "y", "z")
 PLAIN = ShapeAugmentationConfig(scale=0.0, flip=(0.0, 0.0, 0.0), jitter=0.0)
 
 
@@ -44,27 +47,31 @@ def test_equal_points_go_to_the_origin_and_none_is_refused() -> None:
             fit_unit_sphere(points)
 
 
-def test_a_batch_holds_the_barycentre_of_each_cell_of_each_object() -> None:
-    shapes = [make_object(300, 0), make_object(200, 1)]
-    batch = pack_shapes(shapes, 0.3, ("one", "x", "y", "z"), PLAIN, generator())
-    assert len(batch.lengths) == 2 and int(batch.lengths.sum()) == len(batch.points) == len(batch.labels)
-    assert batch.categories.tolist() == [0, 1] and len(batch.voxel_of_point) == 500
-    points, labels = (np.concatenate([getattr(shape, name) for shape in shapes]) for name in ("points", "labels"))
-    voxel_of_point = batch.voxel_of_point.numpy()
-    assert voxel_of_point[:300].max() < int(batch.lengths[0]) <= voxel_of_point[300:].min()
-    for voxel in range(len(batch.points)):
-        own = voxel_of_point == voxel
-        np.testing.assert_allclose(batch.points[voxel], points[own].mean(axis=0), atol=1e-5)
-        assert np.ptp(points[own], axis=0).max() <= 0.3 + 1e-5
-        assert int(batch.labels[voxel]) + 1 == np.bincount(labels[own]).argmax()
-    assert batch.features[:, 0].eq(1).all() and batch.features[:, 1:].equal(batch.points)
+def test_voxels_are_the_barycentres_of_the_cells_with_the_most_frequent_part() -> None:
+    shape = make_object()
+    points, features, category, labels, voxel_of_point = voxelize_shape(shape, 0.3, ALL, PLAIN, generator())
+    assert category == 0 and len(points) == len(labels) == len(features) < len(voxel_of_point) == 300
+    for voxel in range(len(points)):
+        own = (voxel_of_point == voxel).numpy()
+        np.testing.assert_allclose(points[voxel], shape.points[own].mean(axis=0), atol=1e-5)
+        assert np.ptp(shape.points[own], axis=0).max() <= 0.3 + 1e-5
+        assert int(labels[voxel]) + 1 == np.bincount(shape.labels[own]).argmax()  # type: ignore[index]
+    assert features[:, 0].eq(1).all() and features[:, 1:].equal(points)
+
+
+def test_a_batch_holds_one_object_after_the_other() -> None:
+    objects = [voxelize_shape(make_object(300, c), 0.3, ("z", "one"), PLAIN, generator()) for c in (3, 0)]
+    batch = pack_shapes(objects)
+    assert batch.lengths.tolist() == [len(one.points) for one in objects] and batch.categories.tolist() == [3, 0]
+    for name in ("points", "features", "labels"):
+        assert getattr(batch, name).equal(torch.cat([getattr(one, name) for one in objects]))
 
 
 def test_objects_without_parts_have_no_labels_and_the_paper_feature() -> None:
-    batch = pack_shapes([make_object(parts=False)], 0.3, ("one",), PLAIN, generator())
-    assert len(batch.labels) == 0 and batch.features.shape == (len(batch.points), 1) and batch.features.eq(1).all()
+    voxels = voxelize_shape(make_object(parts=False), 0.3, ("one",), PLAIN, generator())
+    assert len(voxels.labels) == 0 and voxels.features.shape == (len(voxels.points), 1) and voxels.features.eq(1).all()
     with pytest.raises(ShapeError, match="features: expected some of one, x, y, z, got smell"):
-        pack_shapes([make_object()], 0.3, ("smell",), PLAIN, generator())
+        voxelize_shape(make_object(), 0.3, ("smell",), PLAIN, generator())
 
 
 def test_axes_are_scaled_apart_within_the_range() -> None:
@@ -87,7 +94,9 @@ def test_jitter_moves_every_point_on_its_own() -> None:
     assert (alter_points(still, PLAIN, generator()) == 0).all()
 
 
-def test_the_same_generator_makes_the_same_batch() -> None:
-    shapes, kind = [make_object(), make_object(category=2)], ShapeAugmentationConfig()
-    one, same, other = (pack_shapes(shapes, 0.2, ("one", "x"), kind, generator(s)) for s in (1, 1, 2))
-    assert all(a.equal(b) for a, b in zip(one, same, strict=True)) and not one.points.equal(other.points)
+def test_the_same_generator_makes_the_same_voxels() -> None:
+    kind = ShapeAugmentationConfig()
+    one, same, other = (voxelize_shape(make_object(), 0.2, ("x",), kind, generator(seed)) for seed in (1, 1, 2))
+    for name in ("points", "features", "labels", "voxel_of_point"):
+        assert getattr(one, name).equal(getattr(same, name))
+    assert not one.points.equal(other.points)
