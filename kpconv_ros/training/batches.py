@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of training spheres, made in the background."""
+"""Batches of training spheres, and a loader that makes batches in the background."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kpconv_ros.training.spheres import Sphere, SphereCutter
 
+BatchT = TypeVar("BatchT")
 AHEAD = 2  # batches made while one is trained on
 
 
@@ -40,17 +41,22 @@ def make_batch(cutter: SphereCutter, batch_points: int, seed: int, step: int) ->
     return Batch(points, torch.tensor([len(sphere.points) for sphere in spheres]), features, labels)
 
 
-class BatchLoader:
-    """Iterates over the batches of the steps ``first..last`` and makes the next ones meanwhile, in a thread."""
+class BatchLoader(Generic[BatchT]):
+    """Iterates over the batches of some steps and makes the next ones meanwhile, in a thread."""
 
-    def __init__(self, cutter: SphereCutter, batch_points: int, seed: int, first: int, last: int) -> None:
-        """Prepare; nothing is cut before the iteration starts."""
-        self.cutter, self.batch_points, self.seed, self.first, self.last = cutter, batch_points, seed, first, last
+    def __init__(self, make: Callable[[int], BatchT], steps: Sequence[int]) -> None:
+        """Prepare; no batch is made before the iteration starts.
+
+        Args:
+            make: Makes the batch of a step.
+            steps: In order.
+        """
+        self.make, self.steps = make, steps
         # OpenMP keeps the number of threads for each thread: without this the pool's would take all cores.
         threads = (torch.get_num_threads(),)
-        self._pool = ThreadPoolExecutor(1, "spheres", initializer=torch.set_num_threads, initargs=threads)
+        self._pool = ThreadPoolExecutor(1, "batches", initializer=torch.set_num_threads, initargs=threads)
 
-    def __enter__(self) -> "BatchLoader":
+    def __enter__(self) -> "BatchLoader[BatchT]":
         """Return itself."""
         return self
 
@@ -58,13 +64,10 @@ class BatchLoader:
         """Stop the thread."""
         self._pool.shutdown(cancel_futures=True)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[BatchT]:
         """Yield the batches in order."""
-        waiting: deque[Future[Batch]] = deque()
-        for step in range(self.first, self.last):
-            while len(waiting) < AHEAD and step + len(waiting) < self.last:
-                waiting.append(self._pool.submit(self._make, step + len(waiting)))
+        waiting: deque[Future[BatchT]] = deque()
+        for done in range(len(self.steps)):
+            for step in self.steps[done + len(waiting) : done + AHEAD]:
+                waiting.append(self._pool.submit(self.make, step))
             yield waiting.popleft().result()
-
-    def _make(self, step: int) -> Batch:
-        return make_batch(self.cutter, self.batch_points, self.seed, step)

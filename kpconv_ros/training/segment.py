@@ -9,29 +9,24 @@ Note:
 """
 
 import argparse
-import csv
-import math
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
-from tqdm import tqdm
+from torch import Tensor
 
-from kpconv_ros.checkpoint import choose_device, load_network, save_model
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping, load_config
+from kpconv_ros.checkpoint import load_network, save_model
 from kpconv_ros.layers.feature_reallocation import FeatureReallocation
-from kpconv_ros.layers.low_precision import has_bfloat16
 from kpconv_ros.losses.cooccurrence import cooccurrences, ncm_loss, normalize_cooccurrences, one_hot_labels
 from kpconv_ros.losses.segmentation import class_weights, segmentation_loss
 from kpconv_ros.networks.encoder import DEEP_ENCODER, PAPER_ENCODER
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.networks.pyramid import Level
-from kpconv_ros.training.batches import Batch, BatchLoader, make_batch
+from kpconv_ros.training.batches import Batch, make_batch
+from kpconv_ros.training.loop import TrainingError, TrainingLoop
+from kpconv_ros.training.loop_config import load_changed_config
 from kpconv_ros.training.propagation import Branches, pair_clouds, propagate
-from kpconv_ros.training.segment_config import SegmentTrainingConfig, learning_rate_factor
+from kpconv_ros.training.segment_config import SegmentTrainingConfig
 from kpconv_ros.training.segment_data import CLASSES, load_clips, make_cutter
 from kpconv_ros.training.spheres import SphereCutter
 
@@ -40,18 +35,15 @@ LICENCES = {"simulator": "Apache-2.0", "semantickitti": "CC BY-NC-SA 4.0 (non-co
 SCENE_BATCHES = 50  # from which the co-occurrence of classes in the training data is counted
 
 
-class TrainingError(RuntimeError):
-    """A training that cannot go on."""
+class SegmentTraining(TrainingLoop[Batch]):
+    """Training of a KP-FCNN on spheres."""
 
-
-class SegmentTraining:
-    """State of a training; everything that a resumed one needs."""
+    config: SegmentTrainingConfig
+    network: KPFCNN
 
     def __init__(self, config: SegmentTrainingConfig, cutter: SphereCutter, out: Path) -> None:
-        """Build network and optimiser, and take up the checkpoint in ``out`` if there is one."""
-        self.config, self.cutter, self.out = config, cutter, out
-        self.device, self.step = choose_device(config.device), 0
-        self.bf16 = config.bf16 and has_bfloat16(self.device)
+        """Build the network, and take up the checkpoint in ``out`` if there is one."""
+        self.cutter = cutter
         torch.manual_seed(config.seed)
         sizes = KPFCNNConfig(
             num_classes=cutter.num_classes,
@@ -60,97 +52,36 @@ class SegmentTraining:
             width=config.width,
             encoder=ENCODERS[config.encoder],
         )
-        self.network = KPFCNN(sizes).to(self.device)
+        network = KPFCNN(sizes)
         if config.start_from:
-            self._start_from(Path(config.start_from))
+            start_from(network, Path(config.start_from))
         self.reallocation: FeatureReallocation | None = None
         if config.propagation != "none":
-            channels = self.network.encoder.widths[-2]
-            self.reallocation = FeatureReallocation(channels, config.max_affinities).to(self.device)
-        self.average = AveragedModel(self.network, avg_fn=self._mix, use_buffers=True)
-        self.optimizer = self._make_optimizer()
+            self.reallocation = FeatureReallocation(network.encoder.widths[-2], config.max_affinities)
+        companions = {} if self.reallocation is None else {"reallocation": self.reallocation}
+        super().__init__(config, network, out, **companions)
         counts = torch.from_numpy(cutter.class_counts())
         self.weights = class_weights(counts, config.class_power).to(self.device)
         self.scene = self._count_scene().to(self.device) if config.ncm > 0 and config.ncm_scene else None
-        self._resume()
-
-    def _mix(self, average: Tensor, new: Tensor, num_averaged: Tensor | int) -> Tensor:
-        """Return the running average; its decay rises from 0.1, so that the random start is soon forgotten."""
-        count = int(num_averaged)
-        decay = min(self.config.average, (1 + count) / (10 + count))
-        return decay * average + (1 - decay) * new
-
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        offsets = [p for name, p in self.network.named_parameters() if "offset" in name]
-        others = [p for name, p in self.network.named_parameters() if "offset" not in name]
-        others += [] if self.reallocation is None else list(self.reallocation.parameters())
-        groups = [{"params": others, "factor": 1.0}, {"params": offsets, "factor": self.config.offset_factor}]
-        return [group for group in groups if group["params"]]
-
-    def _make_optimizer(self) -> torch.optim.Optimizer:
-        groups, decay = self._parameter_groups(), self.config.weight_decay
-        if self.config.optimizer == "sgd":
-            return torch.optim.SGD(
-                groups, lr=self.config.learning_rate, momentum=self.config.momentum, weight_decay=decay
-            )
-        return torch.optim.AdamW(groups, weight_decay=decay)
 
     def _count_scene(self) -> Tensor:
         """Return the co-occurrence matrix of the training data, from batches that no step sees."""
         counts = torch.zeros(self.cutter.num_classes, self.cutter.num_classes)
         for batch in range(SCENE_BATCHES):
-            points, lengths, _, labels = make_batch(self.cutter, self.config.batch_points, self.config.seed, -1 - batch)
+            points, lengths, _, labels = self.make_batch(-1 - batch)
             lists = self.network.build_levels(points, lengths)[0].neighborhood.lists
             counts += cooccurrences(one_hot_labels(labels, len(counts)), lists)
         return normalize_cooccurrences(counts)
 
-    @property
-    def checkpoint(self) -> Path:
-        """File of the resumable state."""
-        return self.out / "checkpoint.pt"
+    def make_batch(self, index: int) -> Batch:
+        """Cut the spheres of a batch."""
+        return make_batch(self.cutter, self.config.batch_points, self.config.seed, index)
 
-    def _resume(self) -> None:
-        if not self.checkpoint.is_file():
-            return
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        if state["config"] != config_to_mapping(self.config):
-            raise TrainingError(f"{self.checkpoint} belongs to another config; name another --out, or remove it")
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.reallocation is not None:
-            self.reallocation.load_state_dict(state["reallocation"])
-        self.step = state["step"]
-
-    def _start_from(self, path: Path) -> None:
-        """Take over the weights of another training of the same network."""
-        other = load_network(path)
-        if other.config != self.network.config:
-            raise TrainingError(f"{path}: expected a network of {self.network.config}, got {other.config}")
-        self.network.load_state_dict(other.state_dict())
-
-    def save(self) -> None:
-        """Write the resumable state, at once or not at all."""
-        state = {
-            "config": config_to_mapping(self.config),
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "reallocation": {} if self.reallocation is None else self.reallocation.state_dict(),
-            "step": self.step,
-        }
-        temporary = self.checkpoint.with_suffix(".partial")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
-
-    def train_step(self, batch: Batch) -> tuple[float, float]:
-        """Take one step; return its loss and the accuracy over the labelled voxels."""
+    def compute_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, and the accuracy over the labelled voxels."""
         config = self.config
-        self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * group["factor"] * learning_rate_factor(self.step, config)
-        points, lengths, features, labels = (tensor.to(self.device) for tensor in batch)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        points, lengths, features, labels = batch
+        with self.autocast():
             levels = self.network.build_levels(points, lengths)
             if self.reallocation is None:
                 logits, branches = self.network.classify(levels, features), None
@@ -166,48 +97,14 @@ class SegmentTraining:
             lists, is_reverse = levels[0].neighborhood.lists, self.scene is not None
             loss = loss + config.ncm * ncm_loss(logits, labels, lists, self.scene, is_reverse)
         loss = loss + config.regularization * self.network.regularization()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
-        self.optimizer.step()
-        self.average.update_parameters(self.network)
-        self.step += 1
-        labelled = labels >= 0
-        right = (logits.argmax(1) == labels)[labelled].float().mean()
-        return float(loss.detach()), float(right)
+        right = (logits.detach().argmax(1) == labels)[labels >= 0].float().mean()
+        return loss, {"accuracy": right}
 
     def _propagate(self, levels: list[Level], features: Tensor, labels: Tensor, lengths: Tensor) -> Branches:
         assert self.reallocation is not None
         is_cross = self.config.propagation == "cross"
         partners = pair_clouds(labels, lengths) if is_cross else list(range(len(lengths)))
         return propagate(self.network, self.reallocation, levels, features, partners)
-
-    def train(self) -> None:
-        """Run to the last step, with a progress bar, a CSV of the losses and checkpoints."""
-        loader = BatchLoader(self.cutter, self.config.batch_points, self.config.seed, self.step, self.config.steps)
-        log = self._open_log()
-        with log.open("a", newline="", encoding="utf-8") as file, loader:
-            writer, smooth = csv.writer(file, lineterminator="\n"), 0.0
-            bar = tqdm(loader, desc=self.config.name, initial=self.step, total=self.config.steps, mininterval=5)
-            for batch in bar:
-                loss, accuracy = self.train_step(batch)
-                if not math.isfinite(loss):
-                    raise TrainingError(f"step {self.step}: expected a finite loss, got {loss}")
-                smooth = accuracy if self.step == 1 else 0.98 * smooth + 0.02 * accuracy
-                bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{smooth:.3f}", refresh=False)
-                writer.writerow([self.step, f"{loss:.5f}", f"{accuracy:.5f}"])
-                if self.step % self.config.save_every == 0:
-                    file.flush()
-                    self.save()
-        self.save()
-
-    def _open_log(self) -> Path:
-        """Return the log without the steps after the last checkpoint, which are about to be taken again."""
-        log = self.out / "losses.csv"
-        rows = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
-        kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= self.step]
-        log.write_text("".join(kept), encoding="utf-8")
-        return log
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model."""
@@ -224,6 +121,18 @@ class SegmentTraining:
         save_model(folder, self.average.module, manifest)
 
 
+def start_from(network: KPFCNN, path: Path) -> None:
+    """Take over the weights of another training of the same network.
+
+    Raises:
+        TrainingError: If they are of a network of other sizes.
+    """
+    other = load_network(path)
+    if other.config != network.config:
+        raise TrainingError(f"{path}: expected a network of {network.config}, got {other.config}")
+    network.load_state_dict(other.state_dict())
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--config", type=Path, required=True, help="YAML file with fields of SegmentTrainingConfig")
@@ -235,15 +144,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and export; a second call goes on where the first stopped."""
-    import yaml
-
-    config = load_config(SegmentTrainingConfig, args.config)
-    changes: dict[str, Any] = {name: yaml.safe_load(value) for name, value in (s.split("=", 1) for s in args.set)}
-    if args.root:
-        changes["root"] = args.root
-    if args.sequences:
-        changes["sequences"] = args.sequences
-    config = config_from_mapping(SegmentTrainingConfig, {**config_to_mapping(config), **changes}, "arguments")
+    given = {"root": args.root, "sequences": args.sequences}
+    changes = {name: value for name, value in given.items() if value}
+    config = load_changed_config(SegmentTrainingConfig, args.config, args.set, changes)
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a training of a segmentation network can be told."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from kpconv_ros.config_io import param
+from kpconv_ros.training.loop_config import LoopConfig
 from kpconv_ros.training.spheres import AugmentationConfig
 
 
 @dataclass(frozen=True)
-class SegmentTrainingConfig:
+class SegmentTrainingConfig(LoopConfig):
     """One training of a KP-FCNN."""
 
     name: str = param("street_sim", "name of the model")
@@ -30,16 +30,6 @@ class SegmentTrainingConfig:
     encoder: Literal["paper", "deep"] = param("paper", "blocks of the network")
     max_sphere_points: int = param(12_000, "most voxels of a sphere", 16)
     batch_points: int = param(20_000, "voxels of a step: spheres are added until there are as many", 16)
-    steps: int = param(3000, "optimiser steps", 1)
-    optimizer: Literal["adamw", "sgd"] = param("adamw", "AdamW on one cycle, or momentum SGD that decays by epochs")
-    learning_rate: float = param(3e-3, "highest learning rate", 0.0)
-    weight_decay: float = param(1e-2, "of the optimiser", 0.0)
-    warm_up: float = param(0.05, "share of the steps in which the learning rate of AdamW rises", 0.0, 1.0)
-    momentum: float = param(0.98, "of SGD", 0.0, 1.0)
-    epoch_steps: int = param(500, "steps of an epoch of SGD", 1)
-    epoch_decay: float = param(0.1 ** (1 / 100), "factor of the learning rate of SGD after each epoch", 0.0, 1.0)
-    offset_factor: float = param(0.1, "learning rate of deformable offsets relative to the rest", 0.0, 1.0)
-    regularization: float = param(0.1, "weight of the offset regularisation, Eq. (6)", 0.0)
     lovasz: float = param(1.0, "weight of Lovasz-Softmax", 0.0)
     ncm: float = param(0.0, "weight of neighbourhood co-occurrence learning", 0.0)
     weak_labels: float = param(1.0, "share of the labels of each class that are kept", 1e-6, 1.0)
@@ -49,24 +39,4 @@ class SegmentTrainingConfig:
     start_from: str = param("", "weights to start from (.safetensors): those of stage 1")
     ncm_scene: bool = param(False, "its target is the whole training data, by reverse divergence, not each batch")
     class_power: float = param(0.25, "classes weigh frequency to minus this", 0.0, 1.0)
-    average: float = param(0.998, "decay of the running average of the weights, which is what is saved", 0.0, 1.0)
-    clip_norm: float = param(10.0, "largest norm of the gradient", 0.0)
-    bf16: bool = param(True, "matrix products in bfloat16 where the device has instructions for it")
-    seed: int = param(0, "of weights and spheres", 0)
-    num_threads: int = param(0, "threads of torch; 0 leaves them as they are", 0)
-    device: str = param("auto", "where to train")
-    save_every: int = param(200, "steps between checkpoints", 1)
     augmentation: AugmentationConfig = param(AugmentationConfig, "how spheres are altered")
-
-
-def learning_rate_factor(step: int, config: SegmentTrainingConfig) -> float:
-    """Return the learning rate of a step relative to the highest.
-
-    AdamW: linear rise, then half a cosine down to 0. SGD: a decay after each epoch.
-    """
-    if config.optimizer == "sgd":
-        return float(config.epoch_decay ** (step // config.epoch_steps))
-    rise = max(1, round(config.warm_up * config.steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, config.steps - rise)))

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches of spheres."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +37,7 @@ def test_a_batch_depends_on_seed_and_step_alone(cutter: SphereCutter) -> None:
 
 @pytest.mark.parametrize(("first", "last"), [(0, 5), (3, 5), (4, 5), (0, 1), (5, 5)])
 def test_the_loader_yields_every_step_once_and_in_order(cutter: SphereCutter, first: int, last: int) -> None:
-    with BatchLoader(cutter, 100, 1, first, last) as loader:
+    with BatchLoader(partial(make_batch, cutter, 100, 1), range(first, last)) as loader:
         batches = list(loader)
     assert len(batches) == last - first
     assert all(equal(batch, make_batch(cutter, 100, 1, first + i)) for i, batch in enumerate(batches))
@@ -43,7 +45,7 @@ def test_the_loader_yields_every_step_once_and_in_order(cutter: SphereCutter, fi
 
 def test_an_error_while_cutting_reaches_the_loop(cutter: SphereCutter) -> None:
     cutter.features = ("smell",)
-    with BatchLoader(cutter, 100, 1, 0, 5) as loader, pytest.raises(ValueError, match="smell"):
+    with BatchLoader(partial(make_batch, cutter, 100, 1), range(5)) as loader, pytest.raises(ValueError, match="smell"):
         next(iter(loader))
 
 
@@ -53,7 +55,7 @@ def test_the_loader_takes_no_more_threads_than_the_loop(cutter: SphereCutter, mo
     try:
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            with BatchLoader(cutter, 100, 1, 0, 2) as loader:
+            with BatchLoader(partial(make_batch, cutter, 100, 1), range(2)) as loader:
                 list(loader)
             assert set(seen) == {threads}
             seen.clear()

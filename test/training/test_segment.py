@@ -12,10 +12,12 @@ import torch
 from kpconv_ros.checkpoint import load_model
 from kpconv_ros.config_io import load_config
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
-from kpconv_ros.training import segment
+from kpconv_ros.training import loop
 from kpconv_ros.training.batches import make_batch
-from kpconv_ros.training.segment import SegmentTraining, TrainingError
-from kpconv_ros.training.segment_config import SegmentTrainingConfig, learning_rate_factor
+from kpconv_ros.training.loop import TrainingError
+from kpconv_ros.training.loop_config import learning_rate_factor
+from kpconv_ros.training.segment import SegmentTraining
+from kpconv_ros.training.segment_config import SegmentTrainingConfig
 from kpconv_ros.training.segment_data import CLASSES
 
 Make = Callable[..., SegmentTraining]
@@ -104,7 +106,7 @@ def test_an_interrupted_training_goes_on_to_the_same_losses_and_weights(make_tra
     whole.train()
     halted = make_training(tmp_path / "halted")
     expected = losses_in(tmp_path / "whole")
-    first = [halted.train_step(make_batch(halted.cutter, 300, 0, step)) for step in range(2)]
+    first = [halted.train_step(make_batch(halted.cutter, 300, 0, step)).values() for step in range(2)]
     halted.save()
     resumed = make_training(tmp_path / "halted")
     assert resumed.step == 2
@@ -129,7 +131,7 @@ def test_bfloat16_is_used_where_the_device_has_it(
     make_training: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for has_it in (True, False):
-        monkeypatch.setattr(segment, "has_bfloat16", lambda device, has_it=has_it: has_it)
+        monkeypatch.setattr(loop, "has_bfloat16", lambda device, has_it=has_it: has_it)
         assert make_training(tmp_path / f"{has_it}", bf16=True).bf16 == has_it
         assert not make_training(tmp_path / f"{has_it} off", bf16=False).bf16
 

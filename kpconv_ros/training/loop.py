@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: what any training does with a network, batches and a loss.
+
+A training is a subclass of :class:`TrainingLoop`. It builds its network and data, hands the network to the loop's
+``__init__``, and says how a batch is made (:meth:`TrainingLoop.make_batch`), what its loss is
+(:meth:`TrainingLoop.compute_loss`) and how the result is written (:meth:`TrainingLoop.export`). The loop owns optimiser
+and learning rate, the running average of the weights, checkpoints and the log.
+"""
+
+import csv
+import math
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from kpconv_ros.checkpoint import choose_device
+from kpconv_ros.config_io import config_from_mapping, config_to_mapping
+from kpconv_ros.layers.low_precision import has_bfloat16
+from kpconv_ros.training.batches import BatchLoader
+from kpconv_ros.training.loop_config import LoopConfig, learning_rate_factor
+
+BatchT = TypeVar("BatchT", bound=tuple[Any, ...])
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot go on."""
+
+
+class TrainingLoop(ABC, Generic[BatchT]):
+    """State of a training; everything that a resumed one needs.
+
+    Attributes:
+        network: What is trained and exported.
+        companions: Modules trained beside it and not exported, by their name in the checkpoint.
+        average: Running average of the network's weights.
+        step: Steps taken.
+    """
+
+    network: nn.Module
+    config: LoopConfig
+
+    def __init__(self, config: LoopConfig, network: nn.Module, out: Path, **companions: nn.Module) -> None:
+        """Make the optimiser and take up the checkpoint in ``out`` if there is one.
+
+        Args:
+            config: A subclass of LoopConfig, as a rule.
+            network: With its first weights: seed torch with ``config.seed`` before. It is moved to the device.
+            out: Folder of ``checkpoint.pt`` and ``losses.csv``; it exists.
+            companions: Modules that are trained beside the network and not exported.
+
+        Raises:
+            TrainingError: If the checkpoint belongs to another config.
+        """
+        self.config, self.out, self.step = config, out, 0
+        self.device = choose_device(config.device)
+        self.bf16 = config.bf16 and has_bfloat16(self.device)
+        self.network = network.to(self.device)
+        self.companions = {name: module.to(self.device) for name, module in companions.items()}
+        self.average = AveragedModel(self.network, avg_fn=self._mix, use_buffers=True)
+        self.optimizer = self._make_optimizer()
+        self._resume()
+
+    @abstractmethod
+    def make_batch(self, index: int) -> BatchT:
+        """Return batch ``index``, a NamedTuple of CPU tensors; the same for the same index. Runs in another thread."""
+
+    @abstractmethod
+    def compute_loss(self, batch: BatchT) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run the network, in training mode, on a batch on the device.
+
+        Returns:
+            The loss, a scalar that can be differentiated, and scalars for the log by name, the same names in the same
+            order in each step, detached.
+        """
+
+    @abstractmethod
+    def export(self, folder: Path) -> None:
+        """Write the averaged weights as a model."""
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which a network runs: bfloat16 where config and device want it."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def train_step(self, batch: BatchT) -> dict[str, float]:
+        """Take one step; return ``loss`` and the scalars of :meth:`compute_loss`."""
+        self.network.train()
+        for group in self.optimizer.param_groups:
+            factor = learning_rate_factor(self.step, self.config)
+            group["lr"] = self.config.learning_rate * group["factor"] * factor
+        torch.manual_seed(self.config.seed + (self.step << 32))  # else a resumed training would drop other features
+        loss, scalars = self.compute_loss(self._to_device(batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        self.average.update_parameters(self.network)
+        self.step += 1
+        return {name: float(value) for name, value in {"loss": loss.detach(), **scalars}.items()}
+
+    def train(self) -> None:
+        """Run to the last step, with a progress bar, a CSV of the losses and checkpoints.
+
+        Raises:
+            TrainingError: If a loss is not finite.
+        """
+        smooth: dict[str, float] = {}
+        loader = BatchLoader(self.make_batch, range(self.step, self.config.steps))
+        with self._open_log().open("a", newline="", encoding="utf-8") as file, loader:
+            writer = csv.writer(file, lineterminator="\n")
+            bar = tqdm(loader, desc=self.config.name, initial=self.step, total=self.config.steps, mininterval=5)
+            for batch in bar:
+                row = self.train_step(batch)
+                if not math.isfinite(row["loss"]):
+                    raise TrainingError(f"step {self.step}: expected a finite loss, got {row['loss']}")
+                smooth = {name: 0.98 * smooth.get(name, value) + 0.02 * value for name, value in row.items()}
+                bar.set_postfix({name: f"{value:.3f}" for name, value in smooth.items()}, refresh=False)
+                writer.writerow([self.step, *(f"{value:.5f}" for value in row.values())])
+                if self.step % self.config.save_every == 0:
+                    file.flush()
+                    self.save()
+        self.save()
+
+    @property
+    def checkpoint(self) -> Path:
+        """File of the resumable state."""
+        return self.out / "checkpoint.pt"
+
+    def save(self) -> None:
+        """Write the resumable state, at once or not at all."""
+        state = {
+            "config": config_to_mapping(self.config),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            **{name: module.state_dict() for name, module in self.companions.items()},
+            "step": self.step,
+        }
+        temporary = self.checkpoint.with_suffix(".partial")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+
+    def _resume(self) -> None:
+        if not self.checkpoint.is_file():
+            return
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        # A field that came later than the checkpoint has its default there.
+        if config_from_mapping(type(self.config), state["config"], str(self.checkpoint)) != self.config:
+            raise TrainingError(f"{self.checkpoint} belongs to another config; name another --out, or remove it")
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for name, module in self.companions.items():
+            module.load_state_dict(state[name])
+        self.step = state["step"]
+
+    def _mix(self, average: Tensor, new: Tensor, num_averaged: Tensor | int) -> Tensor:
+        """Return the running average; its decay rises from 0.1, so that the random start is soon forgotten."""
+        count = int(num_averaged)
+        decay = min(self.config.average, (1 + count) / (10 + count))
+        return decay * average + (1 - decay) * new
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        offsets = [p for name, p in self.network.named_parameters() if "offset" in name]
+        others = [p for name, p in self.network.named_parameters() if "offset" not in name]
+        others += [p for module in self.companions.values() for p in module.parameters()]
+        groups = [{"params": others, "factor": 1.0}, {"params": offsets, "factor": self.config.offset_factor}]
+        return [group for group in groups if group["params"]]
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        groups, config = self._parameter_groups(), self.config
+        if config.optimizer == "sgd":
+            rate, decay = config.learning_rate, config.weight_decay
+            return torch.optim.SGD(groups, lr=rate, momentum=config.momentum, weight_decay=decay)
+        return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+
+    def _to_device(self, batch: BatchT) -> BatchT:
+        return type(batch)(*(tensor.to(self.device) for tensor in batch))
+
+    def _open_log(self) -> Path:
+        """Return the log without the steps after the last checkpoint, which are about to be taken again."""
+        log = self.out / "losses.csv"
+        rows = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
+        kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= self.step]
+        log.write_text("".join(kept), encoding="utf-8")
+        return log
