@@ -23,6 +23,7 @@ from kpconv_ros.checkpoint import (
     save_network,
 )
 from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping, param
+from kpconv_ros.data.shape_sets import ShapeData
 from kpconv_ros.data.shapes import SHAPE_FEATURES, ShapeAugmentationConfig
 from kpconv_ros.networks.kpcnn import KPCNN
 from kpconv_ros.networks.kpfcnn import KPFCNN
@@ -35,7 +36,7 @@ class ShapeManifest:
 
     name: str
     """Name of the model."""
-    data: str
+    data: ShapeData
     """Dataset that it was trained on."""
     weights: str
     """File of the weights, beside the manifest."""

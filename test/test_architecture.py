@@ -22,11 +22,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config_io": set(),
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
     "checkpoint_import": {"checkpoint", "networks"},
+    "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
-    | {"evaluation"},  # its metrics
-    "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"},
-    "evaluation": {"pipelines", "data", "config_io", "checkpoint"},
+    | {"shape_checkpoint", "evaluation"},  # the latter's metrics
+    "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
+    | {"shape_checkpoint"},
+    "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"},
     "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import"},
 }

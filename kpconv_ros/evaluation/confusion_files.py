@@ -36,7 +36,9 @@ def read_confusion_csv(path: Path) -> tuple[tuple[str, ...], ConfusionMatrix]:
     return tuple(head[1:]), matrix
 
 
-def draw_confusion(matrix: ConfusionMatrix, classes: Sequence[str], path: Path, title: str = "") -> Path:
+def draw_confusion(
+    matrix: ConfusionMatrix, classes: Sequence[str], path: Path, title: str = "", unit: str = "points"
+) -> Path:
     """Draw which share of each true class went where, in percent; classes that the truth lacks are grey.
 
     Args:
@@ -44,6 +46,7 @@ def draw_confusion(matrix: ConfusionMatrix, classes: Sequence[str], path: Path, 
         classes: Name of each label, index 0 "unlabeled": it has no row, and a column if a point got no label.
         path: Picture to write; its folder is made.
         title: Text above it.
+        unit: What was counted.
 
     Returns:
         The path written.
@@ -68,7 +71,7 @@ def draw_confusion(matrix: ConfusionMatrix, classes: Sequence[str], path: Path, 
     axes.set_xticks(range(shares.shape[1]), classes[first:], rotation=60, ha="right", color=FOREGROUND)
     axes.set_yticks(range(shares.shape[0]), classes[1:], color=FOREGROUND)
     axes.set_xlabel("prediction", color=FOREGROUND)
-    axes.set_ylabel("truth [% of its points]", color=FOREGROUND)
+    axes.set_ylabel(f"truth [% of its {unit}]", color=FOREGROUND)
     axes.set_title(title, color=FOREGROUND)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, facecolor=BACKGROUND)

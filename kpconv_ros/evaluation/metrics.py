@@ -89,13 +89,26 @@ class ConfusionMatrix:
         total = int(self.counts[1:].sum())
         return float(np.diag(self.counts)[1:].sum() / total) if total else float("nan")
 
+    def accuracy_by_class(self, classes: Sequence[str]) -> dict[str, float | None]:
+        """Share of the true points of each class that got it, without label 0; None for a class the truth lacks.
+
+        Raises:
+            MetricsError: If the number of names is not ``num_classes``.
+        """
+        self._check_names(classes)
+        hits, totals = np.diag(self.counts)[1:].tolist(), self.counts[1:].sum(axis=1).tolist()
+        return {name: hit / total if total else None for name, hit, total in zip(classes[1:], hits, totals)}
+
     def iou_by_class(self, classes: Sequence[str]) -> dict[str, float | None]:
         """IoU by class name, without label 0; None for a class that the truth does not have.
 
         Raises:
             MetricsError: If the number of names is not ``num_classes``.
         """
-        if len(classes) != self.num_classes:
-            raise MetricsError(f"got {len(classes)} class names, expected {self.num_classes}")
+        self._check_names(classes)
         values = self.iou()
         return {name: None if np.isnan(value) else float(value) for name, value in zip(classes[1:], values[1:])}
+
+    def _check_names(self, classes: Sequence[str]) -> None:
+        if len(classes) != self.num_classes:
+            raise MetricsError(f"got {len(classes)} class names, expected {self.num_classes}")

@@ -95,7 +95,7 @@ class ShapeVoter:
         """Yield the mean probabilities of each object in order: ``(1, C)`` of its classes, or ``(P, C)`` of parts."""
         for first, last in _full_batches([len(shape.points) for shape in shapes]):
             votes = [self._run(shapes[first:last], first, vote) for vote in range(self.num_votes)]
-            yield from (np.mean(of_shape, axis=0, dtype=np.float32) for of_shape in zip(*votes, strict=True))
+            yield from (np.stack(of_shape).mean(axis=0) for of_shape in zip(*votes, strict=True))
 
     @torch.inference_mode()
     def _run(self, shapes: Sequence[Shape], first: int, vote: int) -> list[Array]:

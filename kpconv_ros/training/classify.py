@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training of KP-CNN for classification: ``kpconv-ros train classify --config FILE --root ROOT --out OUT``."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kpconv_ros.config_io import param
+from kpconv_ros.data.shape_sets import ShapeSet
+from kpconv_ros.data.shapes import ShapeBatch
+from kpconv_ros.networks.kpcnn import KPCNN, KPCNNConfig
+from kpconv_ros.training.shapes import ShapeTraining, ShapeTrainingConfig, add_arguments, encoder_sizes, run_training
+
+__all__ = ["add_arguments", "run"]
+
+
+@dataclass(frozen=True)
+class ClassifyTrainingConfig(ShapeTrainingConfig):
+    """One training of a KP-CNN."""
+
+    hidden: int = param(1024, "features of the fully connected layer", 1)
+    dropout: float = param(0.5, "probability with which one of them is left out", 0.0, 1.0)
+
+
+class ClassifyTraining(ShapeTraining):
+    """Training of a KP-CNN."""
+
+    config: ClassifyTrainingConfig
+    network: KPCNN
+
+    def __init__(self, config: ClassifyTrainingConfig, shape_set: ShapeSet, out: Path) -> None:
+        """Build the network, and take up the checkpoint in ``out`` if there is one."""
+        torch.manual_seed(config.seed)
+        sizes = KPCNNConfig(
+            num_classes=len(shape_set.classes), hidden=config.hidden, dropout=config.dropout, **encoder_sizes(config)
+        )
+        super().__init__(config, shape_set, KPCNN(sizes), out)
+
+    def compute_loss(self, batch: ShapeBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the mean cross entropy over the objects, and the accuracy."""
+        with self.autocast():
+            logits = self.network(batch.points, batch.lengths, batch.features).float()
+        loss = functional.cross_entropy(logits, batch.categories)
+        right = (logits.detach().argmax(1) == batch.categories).float().mean()
+        return loss + self.config.regularization * self.network.regularization(), {"accuracy": right}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and export; a second call goes on where the first stopped."""
+    return run_training(args, ClassifyTrainingConfig, ClassifyTraining)

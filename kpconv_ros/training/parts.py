@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training of KP-FCNN with several heads on the parts of objects: ``kpconv-ros train parts --config FILE ...``."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from kpconv_ros.data.shape_sets import ShapeSet
+from kpconv_ros.data.shapes import ShapeBatch
+from kpconv_ros.losses.segmentation import segmentation_loss
+from kpconv_ros.networks.part_kpfcnn import PartKPFCNN, PartKPFCNNConfig
+from kpconv_ros.training.loop import TrainingError
+from kpconv_ros.training.shapes import ShapeTraining, ShapeTrainingConfig, add_arguments, encoder_sizes, run_training
+
+__all__ = ["add_arguments", "run"]
+
+
+class PartsTraining(ShapeTraining):
+    """Training of a KP-FCNN with a head for each object class."""
+
+    network: PartKPFCNN
+
+    def __init__(self, config: ShapeTrainingConfig, shape_set: ShapeSet, out: Path) -> None:
+        """Build the network, and take up the checkpoint in ``out`` if there is one.
+
+        Raises:
+            TrainingError: If the objects have no parts.
+        """
+        if not shape_set.num_parts:
+            raise TrainingError(f"data: expected a dataset with parts, got {config.data}, which has none")
+        torch.manual_seed(config.seed)
+        sizes = PartKPFCNNConfig(
+            num_classes=sum(shape_set.num_parts), num_parts=shape_set.num_parts, **encoder_sizes(config)
+        )
+        super().__init__(config, shape_set, PartKPFCNN(sizes), out)
+
+    def compute_loss(self, batch: ShapeBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the mean cross entropy over the labelled voxels, each by the head of its object, and the accuracy."""
+        with self.autocast():
+            logits = self.network(batch.points, batch.lengths, batch.features, batch.categories)
+        loss = segmentation_loss(logits, batch.labels, None, lovasz=0.0)
+        right = (logits.detach().argmax(1) == batch.labels)[batch.labels >= 0].float().mean()
+        return loss + self.config.regularization * self.network.regularization(), {"accuracy": right}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and export; a second call goes on where the first stopped."""
+    return run_training(args, ShapeTrainingConfig, PartsTraining)
