@@ -96,9 +96,7 @@ def write_off(path: Path, corners: Corners) -> None:
 def table(generator: Generator) -> list[Corners]:
     """Return the top and the legs of a table; its third part is missing, as in many tables of the dataset."""
     width, depth = generator.uniform(0.6, 1.2, 2)
-    legs = [
-        box((x - 0.08, y - 0.08, -1), (x + 0.08, y + 0.08, 0)) for x in (-width, width) for y in (-depth, depth)
-    ]
+    legs = [box((x - 0.08, y - 0.08, -1), (x + 0.08, y + 0.08, 0)) for x in (-width, width) for y in (-depth, depth)]
     return [box((-width - 0.1, -depth - 0.1, 0), (width + 0.1, depth + 0.1, 0.12)), np.concatenate(legs)]
 
 

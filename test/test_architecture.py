@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
     | {"shape_checkpoint", "evaluation"},  # the latter's metrics
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
-    | {"shape_checkpoint"},
+    | {"layers", "shape_checkpoint"},
     "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"},
     "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import"},

@@ -14,7 +14,6 @@ import numpy as np
 from kpconv_ros.evaluation.confusion_files import draw_confusion, write_confusion_csv
 from kpconv_ros.evaluation.metrics import ConfusionMatrix
 from kpconv_ros.evaluation.shape_test import ShapeTest, add_arguments, format_rows, open_test
-from kpconv_ros.networks.kpcnn import KPCNN
 from kpconv_ros.pipelines.sphere_classifier import PipelineError
 
 __all__ = ["add_arguments", "run"]
@@ -23,26 +22,21 @@ __all__ = ["add_arguments", "run"]
 def run(args: argparse.Namespace) -> int:
     """Test, print a table and write what was asked for."""
     test = open_test(args, "test classify")
-    if not isinstance(test.voter.network, KPCNN):
+    if test.voter.segments_parts:
         raise PipelineError(f"{args.model}: expected a model that classifies objects; for parts there is test parts")
     matrix = count_objects(test)
     scores = build_scores(test, matrix)
     print(format_rows(scores["accuracy_by_class"]))
     print(f"accuracy {scores['accuracy']:.3f}, mean over the classes {scores['class_accuracy']:.3f}")
     if args.out:
-        write_scores(scores, matrix, class_names(test), args.out)
+        write_scores(scores, matrix, test.shape_set.labels, args.out)
         print(f"wrote {args.out}/scores.json, confusion.csv, confusion.png")
     return 0
 
 
-def class_names(test: ShapeTest) -> tuple[str, ...]:
-    """Return the names of the labels of a confusion matrix: label 0 is none, object class i has label i + 1."""
-    return ("unlabeled", *test.shape_set.classes)
-
-
 def count_objects(test: ShapeTest) -> ConfusionMatrix:
-    """Classify every object."""
-    matrix = ConfusionMatrix(len(class_names(test)))
+    """Classify every object; object class i has label i + 1."""
+    matrix = ConfusionMatrix(len(test.shape_set.labels))
     for shape, probabilities in test.run():
         matrix.add([shape.category + 1], probabilities.argmax(axis=1) + 1)
     return matrix
@@ -50,7 +44,7 @@ def count_objects(test: ShapeTest) -> ConfusionMatrix:
 
 def build_scores(test: ShapeTest, matrix: ConfusionMatrix) -> dict[str, Any]:
     """Return the scores with all that is needed to repeat them."""
-    by_class = matrix.accuracy_by_class(class_names(test))
+    by_class = matrix.accuracy_by_class(test.shape_set.labels)
     present = [value for value in by_class.values() if value is not None]
     return {
         **test.description,

@@ -13,7 +13,6 @@ from kpconv_ros.evaluation.confusion_files import draw_confusion, write_confusio
 from kpconv_ros.evaluation.metrics import ConfusionMatrix
 from kpconv_ros.evaluation.part_metrics import PartScores
 from kpconv_ros.evaluation.shape_test import ShapeTest, add_arguments, format_rows, open_test
-from kpconv_ros.networks.part_kpfcnn import PartKPFCNN
 from kpconv_ros.pipelines.sphere_classifier import PipelineError
 
 __all__ = ["add_arguments", "run"]
@@ -22,7 +21,7 @@ __all__ = ["add_arguments", "run"]
 def run(args: argparse.Namespace) -> int:
     """Test, print a table and write what was asked for."""
     test = open_test(args, "test parts")
-    if not isinstance(test.voter.network, PartKPFCNN):
+    if not test.voter.segments_parts:
         raise PipelineError(f"{args.model}: expected a model that segments parts; for classes there is test classify")
     part_scores, matrix = score_objects(test)
     scores = build_scores(test, part_scores, matrix)
@@ -34,22 +33,16 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-        write_confusion_csv(matrix, part_names(test), args.out / "confusion.csv")
+        write_confusion_csv(matrix, test.shape_set.labels, args.out / "confusion.csv")
         title = f"{scores['model']} on {scores['split']}: instance mIoU {scores['instance_miou']:.3f}"
-        draw_confusion(matrix, part_names(test), args.out / "confusion.png", title)
+        draw_confusion(matrix, test.shape_set.labels, args.out / "confusion.png", title)
         print(f"wrote {args.out}/scores.json, confusion.csv, confusion.png")
     return 0
 
 
-def part_names(test: ShapeTest) -> tuple[str, ...]:
-    """Return the names of the labels: 0 is none, then the parts of each object class in order."""
-    pairs = zip(test.shape_set.classes, test.shape_set.num_parts, strict=True)
-    return ("unlabeled", *(f"{name} {part}" for name, count in pairs for part in range(count)))
-
-
 def score_objects(test: ShapeTest) -> tuple[PartScores, ConfusionMatrix]:
     """Segment every object."""
-    scores, matrix = PartScores(test.shape_set.num_parts), ConfusionMatrix(len(part_names(test)))
+    scores, matrix = PartScores(test.shape_set.num_parts), ConfusionMatrix(len(test.shape_set.labels))
     for shape, probabilities in test.run():
         assert shape.labels is not None
         predicted = probabilities.argmax(axis=1) + 1

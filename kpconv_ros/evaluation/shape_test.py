@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from kpconv_ros.data.labelled_cloud import DatasetError
-from kpconv_ros.data.shape_sets import SPLITS, ShapeSet, load_shape_set
+from kpconv_ros.data.shape_sets import ShapeSet, load_shape_set
 from kpconv_ros.data.shapes import Shape
 from kpconv_ros.pipelines.shape_voter import ShapeVoter
 from kpconv_ros.shape_checkpoint import load_shape_model
@@ -39,9 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the words of a command."""
     parser.add_argument("--model", required=True, help="name of a model for single objects, or its folder")
     parser.add_argument("--root", type=Path, required=True, help="folder of the dataset that it was trained on")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="default %(default)s")
+    parser.add_argument("--split", choices=["train", "val", "test"], default="test", help="default %(default)s")
     parser.add_argument("--num-votes", type=int, default=10, help="passes over each object (default %(default)s)")
-    parser.add_argument("--num-points", type=int, default=10_000, help="points drawn from a mesh (default %(default)s)")
     parser.add_argument("--out", type=Path, help="folder for scores.json, confusion.csv and confusion.png")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default %(default)s)")
 
@@ -54,17 +53,15 @@ def open_test(args: argparse.Namespace, command: str) -> ShapeTest:
         DatasetError: If the objects cannot be read, or are of other classes than the model's.
     """
     model = load_shape_model(args.model, args.device)
-    shape_set = load_shape_set(model.manifest.data, args.root, [args.split], args.num_points)
+    shape_set = load_shape_set(model.manifest.data, args.root, [args.split])
     if shape_set.classes != model.manifest.classes:
         raise DatasetError(f"the model has classes {model.manifest.classes}, the dataset {shape_set.classes}")
-    points = f" --num-points {args.num_points}" if model.manifest.data == "modelnet40" else ""
     description = {
         "data": f"{model.manifest.data}, {len(shape_set.shapes)} objects",
         "model": model.manifest.name,
         "split": args.split,
         "num_votes": args.num_votes,
-        "command": f"kpconv-ros {command} --model MODEL --root ROOT --split {args.split} "
-        f"--num-votes {args.num_votes}{points}",
+        "command": f"kpconv-ros {command} --model MODEL --root ROOT --split {args.split} --num-votes {args.num_votes}",
     }
     return ShapeTest(ShapeVoter(model, args.num_votes), shape_set, description)
 

@@ -45,6 +45,11 @@ class ShapeVoter:
         self.num_votes, self.seed = num_votes, seed
         self.device = next(self.network.parameters()).device
 
+    @property
+    def segments_parts(self) -> bool:
+        """Whether the network segments the parts of objects, not classifies them."""
+        return isinstance(self.network, PartKPFCNN)
+
     @classmethod
     def from_pretrained(cls, name: str | Path, num_votes: int = 1, device: str = "auto") -> "ShapeVoter":
         """Load a model.

@@ -35,13 +35,13 @@ class ShapeTrainingConfig(LoopConfig):
     data: ShapeData = param("modelnet40", "dataset")
     root: str = param("", "its folder")
     splits: tuple[str, ...] = param(("train",), "splits to train on")
-    num_points: int = param(10_000, "points drawn from a mesh", 1)
     voxel_size: float = param(0.02, "cell of the first level, in radii of the object", 0.001, 1.0)
     features: tuple[str, ...] = param(("one",), "input features: one, x, y, z")
     width: int = param(128, "width of the network", 8, 1024)
     encoder: Literal["rigid", "deformable"] = param("rigid", "deformable: in the last five blocks")
     blocks: tuple[str, ...] = param((), "blocks in order, in place of the encoder's")
     batch_points: int = param(40_000, "voxels of a step: objects are added until there are as many", 16)
+    norm_momentum: float = param(0.02, "weight of a batch in the statistics of the batch norms", 0.0, 1.0)
     balance: float = param(0.0, "probability that an object is drawn evenly by class, else by object", 0.0, 1.0)
     augmentation: ShapeAugmentationConfig = param(ShapeAugmentationConfig, "how objects are altered")
 
@@ -102,6 +102,7 @@ def encoder_sizes(config: ShapeTrainingConfig) -> dict[str, Any]:
         "voxel_size": config.voxel_size,
         "width": config.width,
         "encoder": config.blocks or ENCODERS[config.encoder],
+        "momentum": config.norm_momentum,
     }
 
 
@@ -120,7 +121,7 @@ def run_training(
     config = load_changed_config(kind, args.config, args.set, {"root": args.root} if args.root else {})
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
-    shape_set = load_shape_set(config.data, Path(config.root), config.splits, config.num_points, config.seed)
+    shape_set = load_shape_set(config.data, Path(config.root), config.splits)
     args.out.mkdir(parents=True, exist_ok=True)
     training = start(config, shape_set, args.out)
     training.train()

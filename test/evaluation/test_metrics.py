@@ -111,3 +111,11 @@ def test_counts_of_unknown_labels_are_refused_by_name():
 def test_the_number_of_names_is_checked():
     with pytest.raises(MetricsError, match="got 2 class names, expected 3"):
         ConfusionMatrix(3).iou_by_class(["unlabeled", "road"])
+
+
+def test_accuracy_of_each_class_by_hand() -> None:
+    matrix = ConfusionMatrix(4)
+    matrix.add([0, 1, 1, 1, 2, 2], [1, 1, 1, 2, 2, 0])
+    assert matrix.accuracy_by_class(("unlabeled", "a", "b", "c")) == {"a": 2 / 3, "b": 1 / 2, "c": None}
+    with pytest.raises(MetricsError, match="got 2 class names, expected 4"):
+        matrix.accuracy_by_class(("unlabeled", "a"))
