@@ -9,7 +9,6 @@ Note:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import torch
@@ -23,8 +22,9 @@ from kpconv_ros.networks.encoder import DEEP_ENCODER, PAPER_ENCODER
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.networks.pyramid import Level
 from kpconv_ros.training.batches import Batch, make_batch
-from kpconv_ros.training.loop import TrainingError, TrainingLoop
+from kpconv_ros.training.loop import TrainingError, TrainingLoop, run_training
 from kpconv_ros.training.loop_config import load_changed_config
+from kpconv_ros.training.processes import mean_over_processes, num_processes
 from kpconv_ros.training.propagation import Branches, pair_clouds, propagate
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
 from kpconv_ros.training.segment_data import CLASSES, load_clips, make_cutter
@@ -32,6 +32,7 @@ from kpconv_ros.training.spheres import SphereCutter
 
 ENCODERS = {"paper": PAPER_ENCODER, "deep": DEEP_ENCODER}
 LICENCES = {"simulator": "Apache-2.0", "semantickitti": "CC BY-NC-SA 4.0 (non-commercial: trained on SemanticKITTI)"}
+SMALLEST_WEIGHT = 1e-6  # in place of 0, where no process has a label
 SCENE_BATCHES = 50  # from which the co-occurrence of classes in the training data is counted
 
 
@@ -44,6 +45,7 @@ class SegmentTraining(TrainingLoop[Batch]):
     def __init__(self, config: SegmentTrainingConfig, cutter: SphereCutter, out: Path) -> None:
         """Build the network, and take up the checkpoint in ``out`` if there is one."""
         self.cutter = cutter
+        self.leaves_parameters_out = config.propagation == "cross"  # a batch may have no pair of spheres
         torch.manual_seed(config.seed)
         sizes = KPFCNNConfig(
             num_classes=cutter.num_classes,
@@ -88,17 +90,24 @@ class SegmentTraining(TrainingLoop[Batch]):
             else:
                 branches = self._propagate(levels, features, labels, lengths)
                 logits = branches.original
-        loss = segmentation_loss(logits, labels, self.weights, config.lovasz)
+        total = self._total_weight(labels)
+        loss = segmentation_loss(logits, labels, self.weights, config.lovasz, total)
         if branches is not None:
             loss = loss + config.gap * branches.gap()  # Eq. (11) of DSP
             if config.propagation == "intra":  # Eq. (12)
-                loss = loss + segmentation_loss(branches.reallocated, labels, self.weights, config.lovasz)
+                loss = loss + segmentation_loss(branches.reallocated, labels, self.weights, config.lovasz, total)
         if config.ncm > 0:
             lists, is_reverse = levels[0].neighborhood.lists, self.scene is not None
             loss = loss + config.ncm * ncm_loss(logits, labels, lists, self.scene, is_reverse)
         loss = loss + config.regularization * self.network.regularization()
         right = (logits.detach().argmax(1) == labels)[labels >= 0].float().mean()
         return loss, {"accuracy": right}
+
+    def _total_weight(self, labels: Tensor) -> Tensor | None:
+        """Return by what cross entropies are divided, so that their mean over several processes is over all points."""
+        if num_processes() == 1:
+            return None
+        return mean_over_processes(self.weights[labels[labels >= 0]].sum()).clamp(min=SMALLEST_WEIGHT)
 
     def _propagate(self, levels: list[Level], features: Tensor, labels: Tensor, lengths: Tensor) -> Branches:
         assert self.reallocation is not None
@@ -147,11 +156,9 @@ def run(args: argparse.Namespace) -> int:
     given = {"root": args.root, "sequences": args.sequences}
     changes = {name: value for name, value in given.items() if value}
     config = load_changed_config(SegmentTrainingConfig, args.config, args.set, changes)
-    if config.num_threads:
-        torch.set_num_threads(config.num_threads)
-    args.out.mkdir(parents=True, exist_ok=True)
-    training = SegmentTraining(config, make_cutter(config, load_clips(config)), args.out)
-    training.train()
-    training.export(args.out / config.name)
-    print(f"wrote {args.out / config.name}", file=sys.stderr)
+
+    def make() -> SegmentTraining:
+        return SegmentTraining(config, make_cutter(config, load_clips(config)), args.out)
+
+    run_training(config, args.out, make)
     return 0
