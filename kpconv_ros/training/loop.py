@@ -147,7 +147,7 @@ class TrainingLoop(ABC, Generic[BatchT]):
         is_first = process_rank() == 0
         with ExitStack() as stack:
             loader = stack.enter_context(BatchLoader(self.draw_batch, range(self.step, self.config.steps)))
-            log = stack.enter_context(TrainingLog(self.out, self.step)) if is_first else None
+            log = stack.enter_context(TrainingLog(self.out, self.step, self.config.tensorboard)) if is_first else None
             sizes = {"initial": self.step, "total": self.config.steps}
             bar = tqdm(loader, desc=self.config.name, **sizes, mininterval=5, disable=not is_first)
             for batch in bar:
