@@ -18,7 +18,7 @@ from kpconv_ros.checkpoint import load_network, save_model
 from kpconv_ros.layers.feature_reallocation import FeatureReallocation
 from kpconv_ros.losses.cooccurrence import cooccurrences, ncm_loss, normalize_cooccurrences, one_hot_labels
 from kpconv_ros.losses.segmentation import class_weights, segmentation_loss
-from kpconv_ros.networks.encoder import DEEP_ENCODER, PAPER_ENCODER
+from kpconv_ros.networks.encoder import DEEP_ENCODER, PAPER_DEFORMABLE_ENCODER, PAPER_ENCODER
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.networks.pyramid import Level
 from kpconv_ros.training.batches import Batch, make_batch
@@ -30,7 +30,7 @@ from kpconv_ros.training.segment_config import SegmentTrainingConfig
 from kpconv_ros.training.segment_data import CLASSES, load_clips, make_cutter
 from kpconv_ros.training.spheres import SphereCutter
 
-ENCODERS = {"paper": PAPER_ENCODER, "deep": DEEP_ENCODER}
+ENCODERS = {"paper": PAPER_ENCODER, "deep": DEEP_ENCODER, "paper_deformable": PAPER_DEFORMABLE_ENCODER}
 LICENCES = {"simulator": "Apache-2.0", "semantickitti": "CC BY-NC-SA 4.0 (non-commercial: trained on SemanticKITTI)"}
 SMALLEST_WEIGHT = 1e-6  # in place of 0, where no process has a label
 SCENE_BATCHES = 50  # from which the co-occurrence of classes in the training data is counted

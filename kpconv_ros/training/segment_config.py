@@ -27,7 +27,7 @@ class SegmentTrainingConfig(LoopConfig):
     sphere_radius: float = param(10.0, "metres", 0.01, 1000.0)
     features: tuple[str, ...] = param(("one", "height", "intensity"), "input features")
     width: int = param(32, "width of the network", 8, 1024)
-    encoder: Literal["paper", "deep"] = param("paper", "blocks of the network")
+    encoder: Literal["paper", "deep", "paper_deformable"] = param("paper", "blocks of the network")
     max_sphere_points: int = param(12_000, "most voxels of a sphere", 16)
     batch_points: int = param(20_000, "voxels of a step: spheres are added until there are as many", 16)
     lovasz: float = param(1.0, "weight of Lovasz-Softmax", 0.0)
