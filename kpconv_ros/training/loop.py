@@ -51,6 +51,7 @@ class TrainingLoop(ABC, Generic[BatchT]):
         companions: Modules trained beside it and not exported, by their name in the checkpoint.
         average: Running average of the network's weights.
         step: Steps taken.
+        best: Highest score of a validation.
         leaves_parameters_out: Whether a loss may be independent of some parameters; to be said before ``__init__``.
     """
 
@@ -70,7 +71,7 @@ class TrainingLoop(ABC, Generic[BatchT]):
         Raises:
             TrainingError: If the checkpoint belongs to another config or number of processes.
         """
-        self.config, self.out, self.step = config, out, 0
+        self.config, self.out, self.step, self.best = config, out, 0, -math.inf
         self.device = choose_process_device(config.device)
         self.bf16 = config.bf16 and has_bfloat16(self.device)
         self.network = network.to(self.device)
@@ -107,6 +108,14 @@ class TrainingLoop(ABC, Generic[BatchT]):
     @abstractmethod
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model."""
+
+    def validate(self) -> float:
+        """Return the score of the averaged network on held-out data, higher is better; all processes call it together.
+
+        Raises:
+            TrainingError: If the training has none.
+        """
+        raise TrainingError("validate_every: expected held-out data to validate on, got none")
 
     def autocast(self) -> torch.autocast:
         """Return the context in which a network runs: bfloat16 where config and device want it."""
@@ -158,11 +167,28 @@ class TrainingLoop(ABC, Generic[BatchT]):
                 bar.set_postfix({name: f"{value:.3f}" for name, value in smooth.items()}, refresh=False)
                 if log is not None:
                     log.write(self.step, row)
-                    if self.step % self.config.save_every == 0:
-                        log.flush()
-                        self.save()
+                if self._is_due(self.config.validate_every):
+                    self._validate(log)
+                if log is not None and self.step % self.config.save_every == 0:
+                    log.flush()
+                    self.save()
         if is_first:
             self.save()
+
+    def _is_due(self, every: int) -> bool:
+        return every > 0 and (self.step % every == 0 or self.step == self.config.steps)
+
+    def _validate(self, log: TrainingLog | None) -> None:
+        """Score the averaged network; process 0 logs it and exports the best."""
+        self.average.module.eval()
+        with torch.no_grad():
+            score = self.validate()
+        if log is None:
+            return
+        log.write(self.step, {"score": score}, "validation")
+        if score > self.best:
+            self.best = score
+            self.export(self.out / f"{self.config.name}_best")
 
     @property
     def checkpoint(self) -> Path:
@@ -179,6 +205,7 @@ class TrainingLoop(ABC, Generic[BatchT]):
             **{name: module.state_dict() for name, module in self.companions.items()},
             "step": self.step,
             "processes": num_processes(),
+            "best": self.best,
         }
         temporary = self.checkpoint.with_suffix(".partial")
         torch.save(state, temporary)
@@ -199,7 +226,7 @@ class TrainingLoop(ABC, Generic[BatchT]):
         self.optimizer.load_state_dict(state["optimizer"])
         for name, module in self.companions.items():
             module.load_state_dict(state[name])
-        self.step = state["step"]
+        self.step, self.best = state["step"], state.get("best", -math.inf)
 
     def _mix(self, average: Tensor, new: Tensor, num_averaged: Tensor | int) -> Tensor:
         """Return the running average; its decay rises from 0.1, so that the random start is soon forgotten."""

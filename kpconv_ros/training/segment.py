@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kpconv_ros.checkpoint import load_network, save_model
+from kpconv_ros.evaluation.metrics import ConfusionMatrix
 from kpconv_ros.layers.feature_reallocation import FeatureReallocation
 from kpconv_ros.losses.cooccurrence import cooccurrences, ncm_loss, normalize_cooccurrences, one_hot_labels
 from kpconv_ros.losses.segmentation import class_weights, segmentation_loss
@@ -24,10 +25,10 @@ from kpconv_ros.networks.pyramid import Level
 from kpconv_ros.training.batches import Batch, make_batch
 from kpconv_ros.training.loop import TrainingError, TrainingLoop, run_training
 from kpconv_ros.training.loop_config import load_changed_config
-from kpconv_ros.training.processes import mean_over_processes, num_processes
+from kpconv_ros.training.processes import mean_over_processes, num_processes, process_rank
 from kpconv_ros.training.propagation import Branches, pair_clouds, propagate
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
-from kpconv_ros.training.segment_data import CLASSES, load_clips, make_cutter
+from kpconv_ros.training.segment_data import CLASSES, UNALTERED, load_clips, load_held_out, make_cutter
 from kpconv_ros.training.spheres import SphereCutter
 
 ENCODERS = {"paper": PAPER_ENCODER, "deep": DEEP_ENCODER, "paper_deformable": PAPER_DEFORMABLE_ENCODER}
@@ -42,9 +43,23 @@ class SegmentTraining(TrainingLoop[Batch]):
     config: SegmentTrainingConfig
     network: KPFCNN
 
-    def __init__(self, config: SegmentTrainingConfig, cutter: SphereCutter, out: Path) -> None:
-        """Build the network, and take up the checkpoint in ``out`` if there is one."""
-        self.cutter = cutter
+    def __init__(
+        self, config: SegmentTrainingConfig, cutter: SphereCutter, out: Path, held_out: SphereCutter | None = None
+    ) -> None:
+        """Build the network, and take up the checkpoint in ``out`` if there is one.
+
+        Args:
+            config: All that can be told.
+            cutter: Gives the spheres to train on.
+            out: Folder of the checkpoint; it exists.
+            held_out: Gives those to validate on.
+
+        Raises:
+            TrainingError: If validation is asked for without them, or the checkpoint or ``start_from`` does not fit.
+        """
+        if config.validate_every and held_out is None:
+            raise TrainingError("validate_every: expected validation_sequences or validation_seeds with it, got none")
+        self.cutter, self.held_out = cutter, held_out
         self.leaves_parameters_out = config.propagation == "cross"  # a batch may have no pair of spheres
         torch.manual_seed(config.seed)
         sizes = KPFCNNConfig(
@@ -115,6 +130,20 @@ class SegmentTraining(TrainingLoop[Batch]):
         partners = pair_clouds(labels, lengths) if is_cross else list(range(len(lengths)))
         return propagate(self.network, self.reallocation, levels, features, partners)
 
+    def validate(self) -> float:
+        """Return the mIoU of the averaged network over spheres of the held-out scans, the same ones each time."""
+        assert self.held_out is not None
+        config, matrix = self.config, ConfusionMatrix(self.cutter.num_classes + 1)
+        for index in range(process_rank(), config.validation_batches, num_processes()):
+            batch = self._to_device(make_batch(self.held_out, config.batch_points, config.seed, index))
+            with self.autocast():
+                logits = self.average.module(batch.points, batch.lengths, batch.features)
+            matrix.add((batch.labels + 1).cpu().numpy(), (logits.argmax(1) + 1).cpu().numpy())
+        counts = mean_over_processes(torch.from_numpy(matrix.counts).double().to(self.device)) * num_processes()
+        total = ConfusionMatrix(matrix.num_classes)
+        total.add_counts(counts.round().long().cpu().numpy())
+        return total.miou()
+
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model."""
         classes, colors = CLASSES[self.config.data]
@@ -158,7 +187,9 @@ def run(args: argparse.Namespace) -> int:
     config = load_changed_config(SegmentTrainingConfig, args.config, args.set, changes)
 
     def make() -> SegmentTraining:
-        return SegmentTraining(config, make_cutter(config, load_clips(config)), args.out)
+        clips = load_held_out(config) if config.validate_every else []
+        held_out = make_cutter(config, clips, UNALTERED) if clips else None
+        return SegmentTraining(config, make_cutter(config, load_clips(config)), args.out, held_out)
 
     run_training(config, args.out, make)
     return 0

@@ -18,6 +18,8 @@ class SegmentTrainingConfig(LoopConfig):
     data: Literal["simulator", "semantickitti"] = param("simulator", "where labelled scans come from")
     root: str = param("", "folder of the dataset: the one that holds sequences/")
     sequences: tuple[str, ...] = param((), "sequences to train on")
+    validation_sequences: tuple[str, ...] = param((), "sequences that are held out to validate on")
+    validation_seeds: tuple[int, ...] = param((), "seeds of simulated streets that are held out to validate on", 0)
     num_clips: int = param(64, "simulated clips", 1, 100_000)
     num_scans: int = param(32, "scans of a simulated clip", 1, 10_000)
     first_seed: int = param(1000, "seed of the first simulated street; those below 100 are kept for evaluation", 100)

@@ -37,6 +37,7 @@ NEAREST_PASTE = 0.7  # an object is not put nearer to the sensor than this times
 class AugmentationConfig:
     """How a sphere is altered in training."""
 
+    turning: bool = param(True, "spheres are turned about the vertical and mirrored")
     scale: float = param(0.1, "each axis is scaled by 1 +- this", 0.0, 0.9)
     jitter: float = param(0.005, "noise on every coordinate, metres, standard deviation", 0.0, 1.0)
     height: float = param(0.15, "shift of the height feature, metres, standard deviation", 0.0, 5.0)
@@ -252,6 +253,7 @@ class SphereCutter:
         angle = generator.uniform(0, 2 * np.pi)
         turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
         turn = turn @ np.diag([generator.choice([-1.0, 1.0]), 1.0, 1.0])
+        turn = turn if config.turning else np.eye(3)
         scale = generator.uniform(1 - config.scale, 1 + config.scale, 3)
         moved = piece.points @ (turn.T * scale) + generator.normal(0, config.jitter, piece.points.shape)
         shift = generator.uniform(0, self.voxel_size, 3)  # the grid's corner
