@@ -46,7 +46,9 @@ def lovasz_softmax(probabilities: Tensor, labels: Tensor, ignore_label: int = -1
     return torch.stack(losses).mean()
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor | None, lovasz: float) -> Tensor:
+def segmentation_loss(
+    logits: Tensor, labels: Tensor, weights: Tensor | None, lovasz: float, total: Tensor | None = None
+) -> Tensor:
     """Weighted cross entropy plus ``lovasz`` times Lovasz-Softmax; label -1 does not count.
 
     Args:
@@ -54,11 +56,14 @@ def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor | None, lo
         labels: ``(N,)`` int64.
         weights: Of the classes, ``(C,)``.
         lovasz: Weight of the second term.
+        total: By which the summed cross entropy is divided, a scalar; the summed weights of ``labels`` if None.
     """
     logits = logits.float()
     if not bool((labels >= 0).any()):
         return logits.sum() * 0
-    loss = functional.cross_entropy(logits, labels, weights, ignore_index=-1)
+    reduction = "mean" if total is None else "sum"
+    loss = functional.cross_entropy(logits, labels, weights, ignore_index=-1, reduction=reduction)
+    loss = loss if total is None else loss / total
     if lovasz:
         loss = loss + lovasz * lovasz_softmax(logits.softmax(1), labels)
     return loss

@@ -8,9 +8,11 @@ A training is a subclass of :class:`TrainingLoop`. It builds its network and dat
 and learning rate, the running average of the weights, checkpoints and the log.
 """
 
-import csv
 import math
+import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -19,11 +21,20 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from kpconv_ros.checkpoint import choose_device
 from kpconv_ros.config_io import config_from_mapping, config_to_mapping
 from kpconv_ros.layers.low_precision import has_bfloat16
 from kpconv_ros.training.batches import BatchLoader
+from kpconv_ros.training.log import TrainingLog
 from kpconv_ros.training.loop_config import LoopConfig, learning_rate_factor
+from kpconv_ros.training.processes import (
+    Objective,
+    choose_process_device,
+    join_gradients,
+    mean_over_processes,
+    num_processes,
+    process_group,
+    process_rank,
+)
 
 BatchT = TypeVar("BatchT", bound=tuple[Any, ...])
 
@@ -40,10 +51,13 @@ class TrainingLoop(ABC, Generic[BatchT]):
         companions: Modules trained beside it and not exported, by their name in the checkpoint.
         average: Running average of the network's weights.
         step: Steps taken.
+        best: Highest score of a validation.
+        leaves_parameters_out: Whether a loss may be independent of some parameters; to be said before ``__init__``.
     """
 
     network: nn.Module
     config: LoopConfig
+    leaves_parameters_out = False
 
     def __init__(self, config: LoopConfig, network: nn.Module, out: Path, **companions: nn.Module) -> None:
         """Make the optimiser and take up the checkpoint in ``out`` if there is one.
@@ -55,24 +69,36 @@ class TrainingLoop(ABC, Generic[BatchT]):
             companions: Modules that are trained beside the network and not exported.
 
         Raises:
-            TrainingError: If the checkpoint belongs to another config.
+            TrainingError: If the checkpoint belongs to another config or number of processes.
         """
-        self.config, self.out, self.step = config, out, 0
-        self.device = choose_device(config.device)
+        self.config, self.out, self.step, self.best = config, out, 0, -math.inf
+        self.device = choose_process_device(config.device)
         self.bf16 = config.bf16 and has_bfloat16(self.device)
         self.network = network.to(self.device)
         self.companions = {name: module.to(self.device) for name, module in companions.items()}
         self.average = AveragedModel(self.network, avg_fn=self._mix, use_buffers=True)
         self.optimizer = self._make_optimizer()
         self._resume()
+        mean = float(mean_over_processes(torch.tensor(float(self.step), device=self.device)))
+        if mean != self.step:
+            raise TrainingError(f"{out}: expected one folder for all processes, got step {self.step}, mean {mean}")
+        modules = nn.ModuleList([self.network, *self.companions.values()])
+        objective = Objective(modules, self.compute_loss)
+        self._objective = join_gradients(objective, self.leaves_parameters_out, config.shared_norms)
 
     @abstractmethod
     def make_batch(self, index: int) -> BatchT:
-        """Return batch ``index``, a NamedTuple of CPU tensors; the same for the same index. Runs in another thread."""
+        """Return batch ``index``, a NamedTuple of CPU tensors; the same for the same index. Runs in another thread.
+
+        One process takes batch i in step i; n processes take batches n i to n i + n - 1.
+        """
 
     @abstractmethod
     def compute_loss(self, batch: BatchT) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the network, in training mode, on a batch on the device.
+
+        Several processes average the gradients of their losses. A mean over the elements of a batch becomes one over
+        those of all batches if their sum is divided by ``mean_over_processes(number of elements)``.
 
         Returns:
             The loss, a scalar that can be differentiated, and scalars for the log by name, the same names in the same
@@ -82,6 +108,14 @@ class TrainingLoop(ABC, Generic[BatchT]):
     @abstractmethod
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model."""
+
+    def validate(self) -> float:
+        """Return the score of the averaged network on held-out data, higher is better; all processes call it together.
+
+        Raises:
+            TrainingError: If the training has none.
+        """
+        raise TrainingError("validate_every: expected held-out data to validate on, got none")
 
     def autocast(self) -> torch.autocast:
         """Return the context in which a network runs: bfloat16 where config and device want it."""
@@ -93,38 +127,68 @@ class TrainingLoop(ABC, Generic[BatchT]):
         for group in self.optimizer.param_groups:
             factor = learning_rate_factor(self.step, self.config)
             group["lr"] = self.config.learning_rate * group["factor"] * factor
-        torch.manual_seed(self.config.seed + (self.step << 32))  # else a resumed training would drop other features
-        loss, scalars = self.compute_loss(self._to_device(batch))
+        # Dropout is the same after a resumption, and different in each process.
+        torch.manual_seed(self.config.seed + (self._index(self.step) << 32))
+        loss, scalars = self._objective(self._to_device(batch))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        return {name: float(value) for name, value in {"loss": loss.detach(), **scalars}.items()}
+        values = mean_over_processes(torch.stack([loss.detach(), *scalars.values()]).float())
+        return dict(zip(("loss", *scalars), values.tolist(), strict=True))
+
+    def draw_batch(self, step: int) -> BatchT:
+        """Return the batch that this process trains on in a step."""
+        return self.make_batch(self._index(step))
+
+    def _index(self, step: int) -> int:
+        return step * num_processes() + process_rank()
 
     def train(self) -> None:
-        """Run to the last step, with a progress bar, a CSV of the losses and checkpoints.
+        """Run to the last step, with a progress bar, a CSV of the losses and checkpoints; process 0 writes them.
 
         Raises:
             TrainingError: If a loss is not finite.
         """
         smooth: dict[str, float] = {}
-        loader = BatchLoader(self.make_batch, range(self.step, self.config.steps))
-        with self._open_log().open("a", newline="", encoding="utf-8") as file, loader:
-            writer = csv.writer(file, lineterminator="\n")
-            bar = tqdm(loader, desc=self.config.name, initial=self.step, total=self.config.steps, mininterval=5)
+        is_first = process_rank() == 0
+        with ExitStack() as stack:
+            loader = stack.enter_context(BatchLoader(self.draw_batch, range(self.step, self.config.steps)))
+            log = stack.enter_context(TrainingLog(self.out, self.step, self.config.tensorboard)) if is_first else None
+            sizes = {"initial": self.step, "total": self.config.steps}
+            bar = tqdm(loader, desc=self.config.name, **sizes, mininterval=5, disable=not is_first)
             for batch in bar:
                 row = self.train_step(batch)
                 if not math.isfinite(row["loss"]):
                     raise TrainingError(f"step {self.step}: expected a finite loss, got {row['loss']}")
                 smooth = {name: 0.98 * smooth.get(name, value) + 0.02 * value for name, value in row.items()}
                 bar.set_postfix({name: f"{value:.3f}" for name, value in smooth.items()}, refresh=False)
-                writer.writerow([self.step, *(f"{value:.5f}" for value in row.values())])
-                if self.step % self.config.save_every == 0:
-                    file.flush()
+                if log is not None:
+                    log.write(self.step, row)
+                if self._is_due(self.config.validate_every):
+                    self._validate(log)
+                if log is not None and self.step % self.config.save_every == 0:
+                    log.flush()
                     self.save()
-        self.save()
+        if is_first:
+            self.save()
+
+    def _is_due(self, every: int) -> bool:
+        return every > 0 and (self.step % every == 0 or self.step == self.config.steps)
+
+    def _validate(self, log: TrainingLog | None) -> None:
+        """Score the averaged network; process 0 logs it and exports the best."""
+        self.average.module.eval()
+        with torch.no_grad():
+            score = self.validate()
+        if log is None:
+            return
+        log.write(self.step, {"score": score}, "validation")
+        if score > self.best:
+            self.best = score
+            self.export(self.out / f"{self.config.name}_best")
 
     @property
     def checkpoint(self) -> Path:
@@ -140,6 +204,8 @@ class TrainingLoop(ABC, Generic[BatchT]):
             "optimizer": self.optimizer.state_dict(),
             **{name: module.state_dict() for name, module in self.companions.items()},
             "step": self.step,
+            "processes": num_processes(),
+            "best": self.best,
         }
         temporary = self.checkpoint.with_suffix(".partial")
         torch.save(state, temporary)
@@ -152,12 +218,15 @@ class TrainingLoop(ABC, Generic[BatchT]):
         # A field that came later than the checkpoint has its default there.
         if config_from_mapping(type(self.config), state["config"], str(self.checkpoint)) != self.config:
             raise TrainingError(f"{self.checkpoint} belongs to another config; name another --out, or remove it")
+        processes = state.get("processes", 1)
+        if processes != num_processes():
+            raise TrainingError(f"{self.checkpoint}: expected {processes} processes as before, got {num_processes()}")
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name, module in self.companions.items():
             module.load_state_dict(state[name])
-        self.step = state["step"]
+        self.step, self.best = state["step"], state.get("best", -math.inf)
 
     def _mix(self, average: Tensor, new: Tensor, num_averaged: Tensor | int) -> Tensor:
         """Return the running average; its decay rises from 0.1, so that the random start is soon forgotten."""
@@ -182,10 +251,21 @@ class TrainingLoop(ABC, Generic[BatchT]):
     def _to_device(self, batch: BatchT) -> BatchT:
         return type(batch)(*(tensor.to(self.device) for tensor in batch))
 
-    def _open_log(self) -> Path:
-        """Return the log without the steps after the last checkpoint, which are about to be taken again."""
-        log = self.out / "losses.csv"
-        rows = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
-        kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= self.step]
-        log.write_text("".join(kept), encoding="utf-8")
-        return log
+
+def run_training(config: LoopConfig, out: Path, make: Callable[[], TrainingLoop[Any]]) -> None:
+    """Train, alone or as one of the processes that ``torchrun`` started, and export; a second call goes on.
+
+    Args:
+        config: That of the training.
+        out: Folder, made if absent, for checkpoint, losses and the model; all processes see the same.
+        make: Makes the training; it reads its data here.
+    """
+    if config.num_threads:
+        torch.set_num_threads(config.num_threads)
+    out.mkdir(parents=True, exist_ok=True)
+    with process_group(config.device):
+        training = make()
+        training.train()
+        if process_rank() == 0:
+            training.export(out / config.name)
+            print(f"wrote {out / config.name}", file=sys.stderr)

@@ -36,6 +36,10 @@ class LoopConfig:
     seed: int = param(0, "of weights and batches", 0)
     num_threads: int = param(0, "threads of torch; 0 leaves them as they are", 0)
     device: str = param("auto", "where to train")
+    shared_norms: bool = param(True, "batch norms over the batches of all processes, where there are several")
+    tensorboard: bool = param(False, "curves for TensorBoard beside the CSV")
+    validate_every: int = param(0, "steps between validations; 0 is never", 0)
+    validation_batches: int = param(20, "batches of a validation", 1)
     save_every: int = param(200, "steps between checkpoints", 1)
 
 

@@ -9,29 +9,31 @@ Note:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from kpconv_ros.checkpoint import load_network, save_model
+from kpconv_ros.evaluation.metrics import ConfusionMatrix
 from kpconv_ros.layers.feature_reallocation import FeatureReallocation
 from kpconv_ros.losses.cooccurrence import cooccurrences, ncm_loss, normalize_cooccurrences, one_hot_labels
 from kpconv_ros.losses.segmentation import class_weights, segmentation_loss
-from kpconv_ros.networks.encoder import DEEP_ENCODER, PAPER_ENCODER
+from kpconv_ros.networks.encoder import DEEP_ENCODER, PAPER_DEFORMABLE_ENCODER, PAPER_ENCODER
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.networks.pyramid import Level
 from kpconv_ros.training.batches import Batch, make_batch
-from kpconv_ros.training.loop import TrainingError, TrainingLoop
+from kpconv_ros.training.loop import TrainingError, TrainingLoop, run_training
 from kpconv_ros.training.loop_config import load_changed_config
+from kpconv_ros.training.processes import mean_over_processes, num_processes, process_rank
 from kpconv_ros.training.propagation import Branches, pair_clouds, propagate
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
-from kpconv_ros.training.segment_data import CLASSES, load_clips, make_cutter
+from kpconv_ros.training.segment_data import CLASSES, UNALTERED, load_clips, load_held_out, make_cutter
 from kpconv_ros.training.spheres import SphereCutter
 
-ENCODERS = {"paper": PAPER_ENCODER, "deep": DEEP_ENCODER}
+ENCODERS = {"paper": PAPER_ENCODER, "deep": DEEP_ENCODER, "paper_deformable": PAPER_DEFORMABLE_ENCODER}
 LICENCES = {"simulator": "Apache-2.0", "semantickitti": "CC BY-NC-SA 4.0 (non-commercial: trained on SemanticKITTI)"}
+SMALLEST_WEIGHT = 1e-6  # in place of 0, where no process has a label
 SCENE_BATCHES = 50  # from which the co-occurrence of classes in the training data is counted
 
 
@@ -41,9 +43,24 @@ class SegmentTraining(TrainingLoop[Batch]):
     config: SegmentTrainingConfig
     network: KPFCNN
 
-    def __init__(self, config: SegmentTrainingConfig, cutter: SphereCutter, out: Path) -> None:
-        """Build the network, and take up the checkpoint in ``out`` if there is one."""
-        self.cutter = cutter
+    def __init__(
+        self, config: SegmentTrainingConfig, cutter: SphereCutter, out: Path, held_out: SphereCutter | None = None
+    ) -> None:
+        """Build the network, and take up the checkpoint in ``out`` if there is one.
+
+        Args:
+            config: All that can be told.
+            cutter: Gives the spheres to train on.
+            out: Folder of the checkpoint; it exists.
+            held_out: Gives those to validate on.
+
+        Raises:
+            TrainingError: If validation is asked for without them, or the checkpoint or ``start_from`` does not fit.
+        """
+        if config.validate_every and held_out is None:
+            raise TrainingError("validate_every: expected validation_sequences or validation_seeds with it, got none")
+        self.cutter, self.held_out = cutter, held_out
+        self.leaves_parameters_out = config.propagation == "cross"  # a batch may have no pair of spheres
         torch.manual_seed(config.seed)
         sizes = KPFCNNConfig(
             num_classes=cutter.num_classes,
@@ -88,11 +105,12 @@ class SegmentTraining(TrainingLoop[Batch]):
             else:
                 branches = self._propagate(levels, features, labels, lengths)
                 logits = branches.original
-        loss = segmentation_loss(logits, labels, self.weights, config.lovasz)
+        total = self._total_weight(labels)
+        loss = segmentation_loss(logits, labels, self.weights, config.lovasz, total)
         if branches is not None:
             loss = loss + config.gap * branches.gap()  # Eq. (11) of DSP
             if config.propagation == "intra":  # Eq. (12)
-                loss = loss + segmentation_loss(branches.reallocated, labels, self.weights, config.lovasz)
+                loss = loss + segmentation_loss(branches.reallocated, labels, self.weights, config.lovasz, total)
         if config.ncm > 0:
             lists, is_reverse = levels[0].neighborhood.lists, self.scene is not None
             loss = loss + config.ncm * ncm_loss(logits, labels, lists, self.scene, is_reverse)
@@ -100,11 +118,31 @@ class SegmentTraining(TrainingLoop[Batch]):
         right = (logits.detach().argmax(1) == labels)[labels >= 0].float().mean()
         return loss, {"accuracy": right}
 
+    def _total_weight(self, labels: Tensor) -> Tensor | None:
+        """Return by what cross entropies are divided, so that their mean over several processes is over all points."""
+        if num_processes() == 1:
+            return None
+        return mean_over_processes(self.weights[labels[labels >= 0]].sum()).clamp(min=SMALLEST_WEIGHT)
+
     def _propagate(self, levels: list[Level], features: Tensor, labels: Tensor, lengths: Tensor) -> Branches:
         assert self.reallocation is not None
         is_cross = self.config.propagation == "cross"
         partners = pair_clouds(labels, lengths) if is_cross else list(range(len(lengths)))
         return propagate(self.network, self.reallocation, levels, features, partners)
+
+    def validate(self) -> float:
+        """Return the mIoU of the averaged network over spheres of the held-out scans, the same ones each time."""
+        assert self.held_out is not None
+        config, matrix = self.config, ConfusionMatrix(self.cutter.num_classes + 1)
+        for index in range(process_rank(), config.validation_batches, num_processes()):
+            batch = self._to_device(make_batch(self.held_out, config.batch_points, config.seed, index))
+            with self.autocast():
+                logits = self.average.module(batch.points, batch.lengths, batch.features)
+            matrix.add((batch.labels + 1).cpu().numpy(), (logits.argmax(1) + 1).cpu().numpy())
+        counts = mean_over_processes(torch.from_numpy(matrix.counts).double().to(self.device)) * num_processes()
+        total = ConfusionMatrix(matrix.num_classes)
+        total.add_counts(counts.round().long().cpu().numpy())
+        return total.miou()
 
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model."""
@@ -147,11 +185,11 @@ def run(args: argparse.Namespace) -> int:
     given = {"root": args.root, "sequences": args.sequences}
     changes = {name: value for name, value in given.items() if value}
     config = load_changed_config(SegmentTrainingConfig, args.config, args.set, changes)
-    if config.num_threads:
-        torch.set_num_threads(config.num_threads)
-    args.out.mkdir(parents=True, exist_ok=True)
-    training = SegmentTraining(config, make_cutter(config, load_clips(config)), args.out)
-    training.train()
-    training.export(args.out / config.name)
-    print(f"wrote {args.out / config.name}", file=sys.stderr)
+
+    def make() -> SegmentTraining:
+        clips = load_held_out(config) if config.validate_every else []
+        held_out = make_cutter(config, clips, UNALTERED) if clips else None
+        return SegmentTraining(config, make_cutter(config, load_clips(config)), args.out, held_out)
+
+    run_training(config, args.out, make)
     return 0

@@ -2,22 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the spheres of a training of a segmentation network come from."""
 
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from kpconv_ros.config_io import ConfigError
 from kpconv_ros.data.clips import KITTI_LIDAR, Clip, kitti_clips, kitti_label_of_simulated, simulated_clips
 from kpconv_ros.data.semantic_kitti import KITTI_CLASSES, KITTI_COLORS
 from kpconv_ros.data.simulator import SIM_CLASSES, SIM_COLORS, SimulatorConfig
 from kpconv_ros.training.propagation import weaken_labels
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
-from kpconv_ros.training.spheres import SphereCutter
+from kpconv_ros.training.spheres import AugmentationConfig, SphereCutter
 
 CLASSES = {"simulator": (SIM_CLASSES, SIM_COLORS), "semantickitti": (KITTI_CLASSES, KITTI_COLORS)}
 PASTED = {"bicycle", "motorcycle", "truck", "other-vehicle", "person", "bicyclist", "motorcyclist"}
 GROUND = {"road", "parking", "sidewalk", "other-ground", "terrain", "ground"}
+
+
+UNALTERED = AugmentationConfig(
+    turning=False, scale=0.0, jitter=0.0, height=0.0, intensity=0.0, intensity_drop=0.0, thinning=0.0
+)
+"""Spheres as they are, their centres drawn evenly by class."""
 
 
 def load_clips(config: SegmentTrainingConfig) -> list[Clip]:
@@ -44,8 +52,32 @@ def _load_all_labels(config: SegmentTrainingConfig) -> list[Clip]:
     return list(tqdm(chain(read, added), desc="reading", total=total, unit="clip"))
 
 
-def make_cutter(config: SegmentTrainingConfig, clips: list[Clip]) -> SphereCutter:
-    """Return the source of training spheres."""
+def load_held_out(config: SegmentTrainingConfig) -> list[Clip]:
+    """Read or simulate the scans that are held out to validate on, with all labels; none if ``config`` names none.
+
+    Raises:
+        ConfigError: If some of them are trained on.
+    """
+    if config.data == "simulator":
+        trained = set(range(config.first_seed, config.first_seed + config.num_clips))
+        shared = sorted(trained.intersection(config.validation_seeds))
+        _check_apart("validation_seeds", shared)
+        lidar = SimulatorConfig(sensor_height=config.sensor_height)
+        streets = (simulated_clips(1, config.num_scans, seed, lidar) for seed in config.validation_seeds)
+        return list(chain.from_iterable(streets))
+    _check_apart("validation_sequences", sorted(set(config.sequences).intersection(config.validation_sequences)))
+    return list(kitti_clips(Path(config.root), config.validation_sequences, config.sensor_height))
+
+
+def _check_apart(field: str, shared: Sequence[object]) -> None:
+    if shared:
+        raise ConfigError(f"{field}: expected what is not trained on, got {', '.join(map(str, shared))}")
+
+
+def make_cutter(
+    config: SegmentTrainingConfig, clips: list[Clip], augmentation: AugmentationConfig | None = None
+) -> SphereCutter:
+    """Return the source of training spheres, altered as ``config`` says unless told otherwise."""
     names = CLASSES[config.data][0]
     return SphereCutter(
         clips,
@@ -54,7 +86,7 @@ def make_cutter(config: SegmentTrainingConfig, clips: list[Clip]) -> SphereCutte
         config.sphere_radius,
         config.features,
         config.max_sphere_points,
-        config.augmentation,
+        config.augmentation if augmentation is None else augmentation,
         tuple(label for label, name in enumerate(names) if name in PASTED),
         tuple(label for label, name in enumerate(names) if name in GROUND),
     )

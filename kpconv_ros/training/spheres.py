@@ -22,12 +22,14 @@ from kpconv_ros.config_io import param
 from kpconv_ros.data.clips import Clip
 from kpconv_ros.geometry.voxel_grid import grid_subsample
 from kpconv_ros.mapping.features import build_features
+from kpconv_ros.training.rings import elevation_limits, rings_of_points
 
 Floats = NDArray[np.float32]
 MIN_POINTS = 16  # a sphere with fewer teaches nothing
 MOST_PASTED = 3  # objects at once
 OBJECT_RADIUS = 4.0  # m, what is of one class this near to a point of it is one object
 MOST_LIFTED = 0.3  # m, gap below an object of which the lowest part was not seen
+KEPT_SHARES = (0.3, 1.0)  # least and greatest share of points, or rings, that thinning leaves
 NEAREST_PASTE = 0.7  # an object is not put nearer to the sensor than this times where it was: it would be too thin
 
 
@@ -35,6 +37,7 @@ NEAREST_PASTE = 0.7  # an object is not put nearer to the sensor than this times
 class AugmentationConfig:
     """How a sphere is altered in training."""
 
+    turning: bool = param(True, "spheres are turned about the vertical and mirrored")
     scale: float = param(0.1, "each axis is scaled by 1 +- this", 0.0, 0.9)
     jitter: float = param(0.005, "noise on every coordinate, metres, standard deviation", 0.0, 1.0)
     height: float = param(0.15, "shift of the height feature, metres, standard deviation", 0.0, 5.0)
@@ -42,6 +45,8 @@ class AugmentationConfig:
     intensity_drop: float = param(0.1, "probability that all intensities of a sphere are 0", 0.0, 1.0)
     color_drop: float = param(0.2, "probability that all colours of a sphere are 0, as in the paper", 0.0, 1.0)
     thinning: float = param(0.3, "probability that a random share of the points is left out", 0.0, 1.0)
+    ring_drop: float = param(0.0, "probability that a random share of the lidar's rings is left out", 0.0, 1.0)
+    rings: int = param(64, "rings of the lidar", 1, 1024)
     mixing: float = param(0.0, "probability of a second sphere over the first (Mix3D, arXiv:2110.02210)", 0.0, 1.0)
     pasting: float = param(0.0, "probability that objects of another place are put on the ground", 0.0, 1.0)
     balance: float = param(1.0, "probability that the centre is drawn evenly by class, else by point", 0.0, 1.0)
@@ -144,6 +149,10 @@ class SphereCutter:
         self.counts = [np.stack(scans) for scans in counts]  # (S, C + 1) of each clip
         self.ground = ground
         self.objects = _find_objects(clips, objects) if augmentation.pasting > 0 else []
+        self.limits = [
+            [elevation_limits(points, sensor) for points, sensor in zip(clip.points, clip.sensors, strict=True)]
+            for clip in (clips if augmentation.ring_drop > 0 else [])
+        ]  # of the elevation in each scan of each clip
 
     def class_counts(self) -> NDArray[np.int64]:
         """Return the points of each class over all clips, ``(C,)``."""
@@ -165,7 +174,7 @@ class SphereCutter:
             clip = self.clips[clip_index]
             center = clip.points[last][row].copy()
             center[:2] += generator.normal(0, self.radius / 6, 2)
-            piece = self._gather(clip, int(generator.integers(0, last + 1)), last, center)
+            piece = self._gather(generator, clip_index, int(generator.integers(0, last + 1)), last, center)
             if generator.random() < self.augmentation.pasting:
                 piece = self._paste(generator, piece, (clip.sensors[last] - center).astype(np.float32))
             piece = self._thin(generator, piece)
@@ -183,12 +192,19 @@ class SphereCutter:
         last = int(generator.integers(len(self.clips[clip].labels)))
         return clip, last, int(generator.choice(np.flatnonzero(self.clips[clip].labels[last])))
 
-    def _gather(self, clip: Clip, first: int, last: int, center: Floats) -> _Piece:
+    def _gather(self, generator: Generator, clip_index: int, first: int, last: int, center: Floats) -> _Piece:
+        """Return the points of some scans around ``center`` (3,), at times without a share of the lidar's rings."""
+        clip, config, kept = self.clips[clip_index], self.augmentation, None
+        if config.ring_drop > 0 and generator.random() < config.ring_drop:
+            kept = generator.random(config.rings) < generator.uniform(*KEPT_SHARES)
         reach = np.float32(self.radius * 1.05)
         pieces = []
         for scan in range(first, last + 1):
             offsets = clip.points[scan] - center
             near = np.einsum("ij,ij->i", offsets, offsets) <= reach * reach
+            if kept is not None:
+                seen, limits = clip.sensors[scan].astype(np.float32), self.limits[clip_index][scan]
+                near[near] = kept[rings_of_points(clip.points[scan][near], seen, limits, config.rings)]
             points = offsets[near]
             ranges = np.linalg.norm(points - (clip.sensors[scan] - center).astype(np.float32), axis=1)
             labels = clip.labels[scan][near].astype(np.int64)
@@ -232,7 +248,7 @@ class SphereCutter:
     def _thin(self, generator: Generator, piece: _Piece) -> _Piece:
         if generator.random() >= self.augmentation.thinning:
             return piece
-        kept = generator.random(len(piece.points)) < generator.uniform(0.3, 1.0)
+        kept = generator.random(len(piece.points)) < generator.uniform(*KEPT_SHARES)
         return piece.keep(kept)
 
     def _finish(self, generator: Generator, piece: _Piece, ground: np.float32) -> Sphere:
@@ -241,6 +257,7 @@ class SphereCutter:
         angle = generator.uniform(0, 2 * np.pi)
         turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
         turn = turn @ np.diag([generator.choice([-1.0, 1.0]), 1.0, 1.0])
+        turn = turn if config.turning else np.eye(3)
         scale = generator.uniform(1 - config.scale, 1 + config.scale, 3)
         moved = piece.points @ (turn.T * scale) + generator.normal(0, config.jitter, piece.points.shape)
         shift = generator.uniform(0, self.voxel_size, 3)  # the grid's corner
