@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from reference.voting import label_by_mean
-from reference.voxel_grid import brute_cells
 
 from kpconv_ros.mapping import regular_voting
 from kpconv_ros.mapping.regular_voting import RegularVoting
 from kpconv_ros.mapping.sphere_voting import SphereVoting, SphereVotingConfig
 from kpconv_ros.mapping.voxel_map import MappingError
+from reference.voting import label_by_mean
+from reference.voxel_grid import brute_cells
 
 NUM_CLASSES = 4
 SENSOR = np.zeros(3)
