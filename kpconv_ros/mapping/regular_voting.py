@@ -27,7 +27,7 @@ from kpconv_ros.mapping.voxel_map import MappingError
 
 Array = NDArray[Any]
 SHIFT = 0.1
-"""Standard deviation of a centre about the voxel that it serves, in sphere radii, so that the tests of a place come from
+"""Standard deviation of a centre about the voxel that it serves, in sphere radii: the tests of a place come from
 different spheres, as in the authors' code."""
 MOST_SHIFT = 0.5
 """Bound of the shift on each axis, in sphere radii."""
