@@ -31,7 +31,7 @@ SHIFT = 0.1
 different spheres, as in the authors' code."""
 MOST_SHIFT = 0.5
 """Bound of the shift on each axis, in sphere radii."""
-CHUNK = 500_000
+CHUNK = 1_000_000
 """Points looked at at once: what is held beside the cloud grows with its voxels, not with its points."""
 
 
