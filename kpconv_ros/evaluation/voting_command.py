@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -156,7 +157,7 @@ def run_test(
     fewest_tests: list[int] = []
     for number, cloud in enumerate(cloud_set.clouds, 1):
         with tqdm(desc=f"{cloud.name} ({number} of {len(cloud_set.names)})", unit="voxel", leave=False) as bar:
-            result = voter.label(cloud, lambda done, total, bar=bar: _show(bar, done, total))
+            result = voter.label(cloud, functools.partial(_show, bar))
         labels = label_of_label[result.labels]
         if cloud.labels is not None:
             matrix.add(cloud.labels, labels)

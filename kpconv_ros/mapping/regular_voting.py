@@ -26,16 +26,22 @@ from kpconv_ros.mapping.sphere_voting import PickedSphere, SphereVoting
 from kpconv_ros.mapping.voxel_map import MappingError
 
 Array = NDArray[Any]
-CHUNK = 500_000
+SHIFT = 0.1
+"""Standard deviation of a centre about the voxel that it serves, in sphere radii: the tests of a place come from
+different spheres, as in the authors' code."""
+MOST_SHIFT = 0.5
+"""Bound of the shift on each axis, in sphere radii."""
+CHUNK = 1_000_000
 """Points looked at at once: what is held beside the cloud grows with its voxels, not with its points."""
 
 
 class RegularVoting:
     """Fill it with :meth:`insert`, :meth:`start` it, then vote on one :meth:`next_sphere` after the other."""
 
-    def __init__(self, voting: SphereVoting) -> None:
+    def __init__(self, voting: SphereVoting, generator: np.random.Generator) -> None:
         """Take an empty map; its config's ``min_vote_weight`` of 1 makes the votes a plain mean."""
         self.voting = voting
+        self._generator = generator
         self.num_tests = 0
         """Tests that each wanted voxel gets, at least."""
         self.tests: Array = np.zeros(0, np.int32)
@@ -94,8 +100,8 @@ class RegularVoting:
     def next_sphere(self) -> PickedSphere | None:
         """Pick the next sphere, and count on its votes.
 
-        Its centre is a voxel that was tested least, in the cell with the lowest potential of those where a voxel waits,
-        so it always serves someone.
+        Its centre is near a voxel that was tested least, in the cell with the lowest potential of those where a voxel
+        waits, and the sphere has that voxel, so it always serves someone.
 
         Returns:
             The sphere, or None when every wanted voxel has its tests.
@@ -106,7 +112,7 @@ class RegularVoting:
         cell = waiting[np.argmin(self.voting.cells.potential[waiting])]
         rows = self._voxels_by_cell[self._first_of_cell[cell] : self._first_of_cell[cell + 1]]
         rows = rows[self._wanted[rows]]
-        picked = self.voting.cut_sphere(self.voting.voxels.points[rows[np.argmin(self.tests[rows])]].copy())
+        picked = self._cut_sphere_with(int(rows[np.argmin(self.tests[rows])]))
         self.voting.accept(picked)
         self._count(picked.sphere.voxels)
         return picked
@@ -137,6 +143,12 @@ class RegularVoting:
             nearest = voted[tree.query(points[rows][finite])[1]]
             labels[rows][finite], confidence[rows][finite] = all_labels[nearest], all_confidence[nearest]
         return labels, confidence
+
+    def _cut_sphere_with(self, row: int) -> PickedSphere:
+        place, radius = self.voting.voxels.points[row].copy(), self.voting.config.sphere_radius
+        shift = np.clip(self._generator.normal(0.0, SHIFT, 3), -MOST_SHIFT, MOST_SHIFT) * radius
+        picked = self.voting.cut_sphere(place + shift)
+        return picked if row in picked.sphere.voxels else self.voting.cut_sphere(place)  # too full to reach as far
 
     def _count(self, rows: Array) -> None:
         self.tests[rows] += 1

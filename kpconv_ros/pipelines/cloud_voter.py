@@ -23,6 +23,8 @@ from kpconv_ros.pipelines.live_segmenter import check_points
 from kpconv_ros.pipelines.sphere_classifier import PipelineError, SphereClassifier
 
 Array = NDArray[Any]
+MOST_SAMPLES = 100_000
+"""Points looked at to find the middle of a cloud."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class CloudVoterConfig:
     """Most voxels of a sphere; a fuller one keeps those nearest to its centre."""
     sphere_batch: int = 4
     """Spheres in one call of the network."""
+    seed: int = 0
+    """Of the shifts of the centres; each cloud starts with it."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,9 @@ class CloudVoter:
     def _lay_out(self, cloud: PosedCloud) -> RegularVoting:
         """Put the views on the voxels of the model; those of the last one need their tests."""
         last = check_points(cloud.views[-1].points)
-        finite = last[np.isfinite(last).all(axis=1)]
-        voting = RegularVoting(SphereVoting(self._voting_config(), self._classifier.num_classes))
-        voting.voting.reset(finite.mean(axis=0, dtype=np.float64) if len(finite) else np.zeros(3))
+        spheres = SphereVoting(self._voting_config(), self._classifier.num_classes)
+        voting = RegularVoting(spheres, np.random.default_rng(self.config.seed))
+        voting.voting.reset(find_middle(last))
         for view in cloud.views:
             voting.insert(check_points(view.points), self._intensity_of(view, cloud.name), view.sensor)
         voting.start(self.config.num_votes, last if len(cloud.views) > 1 else None)
@@ -131,3 +135,10 @@ class CloudVoter:
         while len(batch) < self.config.sphere_batch and (picked := voting.next_sphere()):
             batch.append(picked)
         return batch
+
+
+def find_middle(points: Array) -> Array:
+    """Return a place amid points ``(N, 3)``, metres, ``(3,)`` float64; the origin if none of them is finite."""
+    sample = points[:: max(1, -(-len(points) // MOST_SAMPLES))]
+    finite = sample[np.isfinite(sample).all(axis=1)]
+    return np.asarray(finite.mean(axis=0, dtype=np.float64)) if len(finite) else np.zeros(3)
