@@ -14,7 +14,8 @@ from kpconv_ros.config_io import param
 from kpconv_ros.data.shape_sets import ShapeSet
 from kpconv_ros.data.shapes import ShapeBatch
 from kpconv_ros.networks.kpcnn import KPCNN, KPCNNConfig
-from kpconv_ros.training.shapes import ShapeTraining, ShapeTrainingConfig, add_arguments, encoder_sizes, run_training
+from kpconv_ros.training.processes import mean_over_processes
+from kpconv_ros.training.shapes import ShapeTraining, ShapeTrainingConfig, add_arguments, encoder_sizes, train_on_shapes
 
 __all__ = ["add_arguments", "run"]
 
@@ -45,11 +46,12 @@ class ClassifyTraining(ShapeTraining):
         """Return the mean cross entropy over the objects, and the accuracy."""
         with self.autocast():
             logits = self.network(batch.points, batch.lengths, batch.features).float()
-        loss = functional.cross_entropy(logits, batch.categories)
+        total = mean_over_processes(logits.new_tensor(len(logits)))  # the mean over processes is one over all objects
+        loss = functional.cross_entropy(logits, batch.categories, reduction="sum") / total
         right = (logits.detach().argmax(1) == batch.categories).float().mean()
         return loss + self.config.regularization * self.network.regularization(), {"accuracy": right}
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and export; a second call goes on where the first stopped."""
-    return run_training(args, ClassifyTrainingConfig, ClassifyTraining)
+    return train_on_shapes(args, ClassifyTrainingConfig, ClassifyTraining)

@@ -13,7 +13,8 @@ from kpconv_ros.data.shapes import ShapeBatch
 from kpconv_ros.losses.segmentation import segmentation_loss
 from kpconv_ros.networks.part_kpfcnn import PartKPFCNN, PartKPFCNNConfig
 from kpconv_ros.training.loop import TrainingError
-from kpconv_ros.training.shapes import ShapeTraining, ShapeTrainingConfig, add_arguments, encoder_sizes, run_training
+from kpconv_ros.training.processes import mean_over_processes
+from kpconv_ros.training.shapes import ShapeTraining, ShapeTrainingConfig, add_arguments, encoder_sizes, train_on_shapes
 
 __all__ = ["add_arguments", "run"]
 
@@ -41,11 +42,12 @@ class PartsTraining(ShapeTraining):
         """Return the mean cross entropy over the labelled voxels, each by the head of its object, and the accuracy."""
         with self.autocast():
             logits = self.network(batch.points, batch.lengths, batch.features, batch.categories)
-        loss = segmentation_loss(logits, batch.labels, None, lovasz=0.0)
+        total = mean_over_processes((batch.labels >= 0).sum().float()).clamp(min=1)  # as one mean over all voxels
+        loss = segmentation_loss(logits, batch.labels, None, 0.0, total)
         right = (logits.detach().argmax(1) == batch.labels)[batch.labels >= 0].float().mean()
         return loss + self.config.regularization * self.network.regularization(), {"accuracy": right}
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and export; a second call goes on where the first stopped."""
-    return run_training(args, ShapeTrainingConfig, PartsTraining)
+    return train_on_shapes(args, ShapeTrainingConfig, PartsTraining)

@@ -6,14 +6,12 @@ Thomas et al., "KPConv", ICCV 2019, arXiv:1904.08889, section 4.1 and supplement
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-import torch
 
 from kpconv_ros.config_io import param
 from kpconv_ros.data.shape_sets import LICENCES, ShapeData, ShapeSet, load_shape_set
@@ -22,7 +20,7 @@ from kpconv_ros.networks.encoder import PAPER_DEFORMABLE_ENCODER, PAPER_ENCODER
 from kpconv_ros.networks.kpcnn import KPCNN
 from kpconv_ros.networks.part_kpfcnn import PartKPFCNN
 from kpconv_ros.shape_checkpoint import save_shape_model
-from kpconv_ros.training.loop import TrainingLoop
+from kpconv_ros.training.loop import TrainingLoop, run_training
 from kpconv_ros.training.loop_config import LoopConfig, load_changed_config
 
 ENCODERS = {"rigid": PAPER_ENCODER, "deformable": PAPER_DEFORMABLE_ENCODER}
@@ -114,17 +112,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="other fields, in YAML")
 
 
-def run_training(
+def train_on_shapes(
     args: argparse.Namespace, kind: type[ConfigT], start: Callable[[ConfigT, ShapeSet, Path], ShapeTraining]
 ) -> int:
     """Read the objects, train and export; a second call goes on where the first stopped."""
     config = load_changed_config(kind, args.config, args.set, {"root": args.root} if args.root else {})
-    if config.num_threads:
-        torch.set_num_threads(config.num_threads)
-    shape_set = load_shape_set(config.data, Path(config.root), config.splits)
-    args.out.mkdir(parents=True, exist_ok=True)
-    training = start(config, shape_set, args.out)
-    training.train()
-    training.export(args.out / config.name)
-    print(f"wrote {args.out / config.name}", file=sys.stderr)
+    run_training(
+        config, args.out, lambda: start(config, load_shape_set(config.data, Path(config.root), config.splits), args.out)
+    )
     return 0

@@ -14,11 +14,13 @@ from kpconv_ros.config_io import load_config
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.training import loop
 from kpconv_ros.training.batches import make_batch
+from kpconv_ros.training.classify import ClassifyTrainingConfig
 from kpconv_ros.training.loop import TrainingError
 from kpconv_ros.training.loop_config import learning_rate_factor
 from kpconv_ros.training.segment import SegmentTraining
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
 from kpconv_ros.training.segment_data import CLASSES
+from kpconv_ros.training.shapes import ShapeTrainingConfig
 
 Make = Callable[..., SegmentTraining]
 
@@ -173,6 +175,7 @@ def test_offsets_learn_at_a_tenth_of_the_rate(make_training: Make, tmp_path: Pat
 def test_every_shipped_training_config_loads(repository: Path) -> None:
     paths = sorted((repository / "config").glob("train_*.yaml"))
     assert len(paths) >= 2
+    of_objects = {"train_modelnet40": ClassifyTrainingConfig, "train_shapenetpart": ShapeTrainingConfig}
     for path in paths:
-        config = load_config(SegmentTrainingConfig, path)
+        config = load_config(of_objects.get(path.stem, SegmentTrainingConfig), path)
         assert f"train_{config.name}" == path.stem

@@ -25,10 +25,10 @@ from kpconv_ros.training.shapes import ShapeTraining, ShapeTrainingConfig
 RIGID = ("simple", "residual", "strided", "residual", "strided", "residual")
 DEFORMABLE = (*RIGID[:3], "deformable", "deformable_strided", "deformable")
 TINY: dict[str, Any] = {
-    "voxel_size": 0.15,
+    "voxel_size": 0.2,
     "width": 8,
     "blocks": RIGID,
-    "batch_points": 1500,
+    "batch_points": 1000,
     "num_threads": 1,
     "steps": 4,
     "learning_rate": 0.01,
