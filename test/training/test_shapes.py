@@ -140,7 +140,9 @@ def settings(**changes: object) -> list[str]:
     return [f"{name}={json.dumps(value)}" for name, value in fields.items()]
 
 
-@pytest.mark.parametrize(("blocks", "times_chance"), [(RIGID, 4), pytest.param(DEFORMABLE, 2.5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("blocks", "times_chance"), [(RIGID, 4), pytest.param(DEFORMABLE, 2.5, marks=pytest.mark.slow)]
+)
 def test_left_out_solids_are_classified(
     folder: Path,
     repository: Path,
