@@ -35,6 +35,7 @@ COMMANDS = (
     Command("score-sequences", "kpconv_ros.evaluation.score_sequences", "score left-out sequences of a KITTI layout"),
     Command("bag-from-kitti", "kpconv_ros.data.kitti_to_bag", "turn a KITTI-layout folder into a rosbag2"),
     Command("import", "kpconv_ros.checkpoint_import", "take over a network of the authors' PyTorch code"),
+    Command("test segment", "kpconv_ros.evaluation.voting_command", "voting test of a model on a dataset, submissions"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),
 )
 

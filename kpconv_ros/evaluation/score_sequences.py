@@ -97,7 +97,7 @@ def build_scores(
 
 
 def format_scores(report: dict[str, Any]) -> str:
-    """Return the table for the terminal."""
-    lines = [f"{name:<16}{'-' if value is None else f'{value:.3f}':>8}" for name, value in report["iou"].items()]
-    folds = [f"fold {' '.join(fold['left_out'])}: mIoU {fold['miou']:.3f}" for fold in report["folds"]]
+    """Return the table of a report's "iou", "miou" and "accuracy", and of its "folds" where it has them."""
+    lines = [f"{name:<20}{'-' if value is None else f'{value:.3f}':>8}" for name, value in report["iou"].items()]
+    folds = [f"fold {' '.join(fold['left_out'])}: mIoU {fold['miou']:.3f}" for fold in report.get("folds", [])]
     return "\n".join([*lines, *folds, f"mIoU {report['miou']:.3f}, accuracy {report['accuracy']:.3f}"])

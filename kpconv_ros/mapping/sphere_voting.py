@@ -63,6 +63,8 @@ class SphereVotingConfig:
     """Sum of vote weights up to which votes are a plain mean; from there on old votes fade."""
     min_vote_weight: float = 0.05
     """Weight of a vote at the border of its sphere; at the centre it is 1."""
+    max_count: int = 32
+    """Points of earlier scans that a voxel's barycentre remembers."""
     potential_memory: float = 10.0
     """Time in which potentials fade to 1/e, seconds."""
     max_potential: float = 4.0
@@ -86,8 +88,8 @@ class SphereVoting:
         """Make an empty map for a network with ``num_classes`` outputs."""
         self.config = config
         self.cell_size = max(config.sphere_radius / CELLS_PER_RADIUS, 2 * config.voxel_size)
-        self.voxels = VoxelMap(VoxelMapConfig(config.voxel_size, config.max_voxels), num_classes)
-        self.cells = VoxelMap(VoxelMapConfig(self.cell_size, config.max_voxels), num_classes)
+        self.voxels = VoxelMap(VoxelMapConfig(config.voxel_size, config.max_voxels, config.max_count), num_classes)
+        self.cells = VoxelMap(VoxelMapConfig(self.cell_size, config.max_voxels, config.max_count), num_classes)
         self.reset(np.zeros(3))
 
     def reset(self, origin: Array) -> None:
@@ -136,7 +138,7 @@ class SphereVoting:
             The sphere, or None if every place in range was tested enough lately.
         """
         while (cell := self._next_cell()) is not None:
-            picked = self._cut_sphere(self.cells.points[cell].copy())
+            picked = self.cut_sphere(self.cells.points[cell].copy())
             if len(picked.sphere.voxels):
                 return picked
             self.accept(picked)  # the cap on voxels took all that was here
@@ -172,7 +174,8 @@ class SphereVoting:
             labels[unvoted], confidence[unvoted] = self._labels_from_neighbors(unvoted)
         return labels[voxel_of_point], confidence[voxel_of_point]
 
-    def _cut_sphere(self, center: Array) -> PickedSphere:
+    def cut_sphere(self, center: Array) -> PickedSphere:
+        """Cut the sphere around ``center`` (3,), metres, map frame, out of the map; nothing is noted of it."""
         radius = self.config.sphere_radius
         sphere = self.voxels.gather(center, radius, self.config.max_sphere_points)
         is_full = len(sphere.voxels) == self.config.max_sphere_points
