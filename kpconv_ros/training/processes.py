@@ -109,23 +109,22 @@ class SharedBatchNorm(PackedBatchNorm):
             return super().forward(features)
         rows = features.to(torch.promote_types(features.dtype, torch.float32))
         count = sum_over_processes(rows.new_tensor(len(rows)), self.group)
-        mean = sum_over_processes(rows.sum(0), self.group) / count
-        variance = sum_over_processes((rows - mean).square().sum(0), self.group) / count
-        if float(count) > 1:
-            self._track(mean.detach(), variance.detach() * (count / (count - 1)))
-        else:  # as PackedBatchNorm; the sums stay in the graph, so that all processes go back over them
-            assert self.running_mean is not None and self.running_var is not None
-            mean, variance = self.running_mean + 0 * mean, self.running_var + 0 * variance
-        out = (rows - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
-        return out.to(features.dtype)
+        mean = sum_over_processes(rows.sum(0), self.group) / count.clamp(min=1)
+        variance = sum_over_processes((rows - mean).square().sum(0), self.group) / count.clamp(min=1)
+        assert self.running_mean is not None and self.running_var is not None
+        is_enough = count > 1  # else as PackedBatchNorm, without asking the device
+        used = torch.where(is_enough, mean, self.running_mean), torch.where(is_enough, variance, self.running_var)
+        self._track(mean, variance * (count / (count - 1).clamp(min=1)), is_enough)
+        return ((rows - used[0]) * (used[1] + self.eps).rsqrt() * self.weight + self.bias).to(features.dtype)
 
     @torch.no_grad()
-    def _track(self, mean: Tensor, variance: Tensor) -> None:
+    def _track(self, mean: Tensor, variance: Tensor, is_enough: Tensor) -> None:
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         assert self.num_batches_tracked is not None
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
-        self.num_batches_tracked += 1
+        share = self.momentum * is_enough.to(mean.dtype)
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
+        self.num_batches_tracked += is_enough.long()
 
 
 def share_batch_norms(network: nn.Module) -> None:

@@ -62,3 +62,13 @@ def test_class_weights_fall_with_the_frequency_and_are_one_on_average() -> None:
     torch.testing.assert_close(weights, torch.tensor([0.1, 0, 0.2, 0.05]) * 3 / 0.35)
     assert class_weights(torch.tensor([7, 90]), power=0.0).tolist() == [1, 1]
     torch.testing.assert_close(class_weights(torch.tensor([1, 3]), power=1.0), torch.tensor([1.5, 0.5]))
+
+
+def test_parts_of_a_batch_average_to_its_loss_when_divided_by_their_mean_weight() -> None:
+    generator = torch.Generator().manual_seed(4)
+    logits, weights = torch.randn(30, 3, generator=generator), torch.tensor([0.2, 1.0, 1.8])
+    labels = torch.randint(-1, 3, (30,), generator=generator)
+    parts = [slice(0, 8), slice(8, 30)]
+    total = weights[labels[labels >= 0]].sum() / 2
+    losses = [segmentation_loss(logits[part], labels[part], weights, 0.0, total) for part in parts]
+    torch.testing.assert_close(sum(losses) / 2, segmentation_loss(logits, labels, weights, 0.0))

@@ -2,22 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training by two processes."""
 
+import copy
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import distributed
 
 from kpconv_ros.checkpoint import load_model
+from kpconv_ros.layers.blocks import PackedBatchNorm
 from kpconv_ros.training.batches import Batch
 from kpconv_ros.training.loop import TrainingError
+from kpconv_ros.training.processes import SharedBatchNorm
 from kpconv_ros.training.segment import SegmentTraining
 
 Make = Callable[..., SegmentTraining]
@@ -74,6 +78,35 @@ def test_two_processes_have_the_gradients_of_one_on_the_joined_batch(
     assert gap < 1e-3 and two["row"]["loss"] == pytest.approx(row["loss"], rel=1e-5)
     statistics = {name: value for name, value in one.average.state_dict().items() if "running" in name}
     assert largest_gap({name: two["average"][name] for name in statistics}, statistics) < 1e-4 and statistics
+
+
+@pytest.fixture
+def group_of_one(tmp_path: Path) -> Iterator[distributed.ProcessGroup]:
+    """A process group of this process alone, in which sums are over its own rows."""
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield distributed.new_group()
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("num_rows", [50, 2, 1])
+def test_shared_batch_norms_alone_are_plain_ones(group_of_one: distributed.ProcessGroup, num_rows: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    plain = PackedBatchNorm(4, momentum=0.1)
+    torch.nn.init.uniform_(plain.weight, generator=generator)
+    plain.running_mean = torch.randn(4, generator=generator)
+    shared = SharedBatchNorm(copy.deepcopy(plain), group_of_one).double()
+    plain.double()
+    features = 100 + torch.randn(num_rows, 4, generator=generator, dtype=torch.float64)
+    seen = torch.randn(num_rows, 4, generator=generator, dtype=torch.float64)
+    for is_training in (True, False):
+        gradients = []
+        for norm in (plain, shared):
+            leaf = features.clone().requires_grad_()
+            out = norm.train(is_training)(leaf)
+            gradients.append((out, *torch.autograd.grad((out * seen).sum(), [leaf, norm.weight, norm.bias])))
+        torch.testing.assert_close(*gradients, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(shared.state_dict(), plain.state_dict(), atol=1e-9, rtol=1e-9)
+    assert int(shared.num_batches_tracked) == (1 if num_rows > 1 else 0)
 
 
 def test_a_training_of_two_processes_is_not_taken_up_by_one(make_training: Make, tmp_path: Path) -> None:
