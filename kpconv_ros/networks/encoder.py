@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kpconv_ros.layers.blocks import ResidualBlock, SimpleBlock
+from kpconv_ros.layers.blocks import SLOPE, ResidualBlock, SimpleBlock
 from kpconv_ros.layers.kpconv import DeformableKPConv
 from kpconv_ros.networks.pyramid import Level, build_pyramid
 
@@ -59,6 +59,8 @@ class EncoderConfig:
     """Weight of a new batch in the running statistics of the batch norms."""
     shadow_pooling: bool = False
     """Queries with fewer neighbours than the fullest one also pool zeros, as the authors' padded matrices make them."""
+    slope: float = SLOPE
+    """Of every leaky ReLU below zero."""
 
     def __post_init__(self) -> None:
         """Check the sizes.
@@ -119,14 +121,15 @@ class Encoder(nn.ModuleList):
             sigma = config.sigma * config.voxel_size * 2**level
             sizes = (sigma, config.num_kernel_points, config.momentum)
             if name == "simple":
-                self.append(SimpleBlock(width, config.width // 2, *sizes))
+                self.append(SimpleBlock(width, config.width // 2, *sizes, config.slope))
                 width = config.width // 2
                 continue
             strided, deformable = name.endswith("strided"), name.startswith("deformable")
             out = config.width * 2**level
             if strided:
                 self.widths.append(width)
-            self.append(ResidualBlock(width, out, *sizes, deformable, strided, config.shadow_pooling))
+            switches = (deformable, strided, config.shadow_pooling, config.slope)
+            self.append(ResidualBlock(width, out, *sizes, *switches))
             width, level = out, level + strided
         self.widths.append(width)
 

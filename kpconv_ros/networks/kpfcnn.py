@@ -7,12 +7,11 @@ section 3.4 and Figures 8 and 9.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kpconv_ros.layers.blocks import SLOPE, Unary
+from kpconv_ros.layers.blocks import Unary
 from kpconv_ros.layers.low_precision import Linear
 from kpconv_ros.networks.encoder import Encoder, EncoderConfig, check_features, offset_regularization
 from kpconv_ros.networks.pyramid import Level
@@ -21,6 +20,11 @@ from kpconv_ros.networks.pyramid import Level
 @dataclass(frozen=True)
 class KPFCNNConfig(EncoderConfig):
     """Every size of a KP-FCNN."""
+
+    half_decoder: bool = False
+    """Decoder and head of half the width, the head with a batch norm, as in the authors' TensorFlow code."""
+    leaky_logits: bool = False
+    """A leaky ReLU on the logits, as Open3D-ML has it: no other class wins, but the probabilities are others."""
 
 
 class KPFCNN(nn.Module):
@@ -31,12 +35,15 @@ class KPFCNN(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        widths = self.encoder.widths
-        self.decoder = nn.ModuleList(
-            Unary(coarse + fine, fine, config.momentum) for fine, coarse in reversed(list(pairwise(widths)))
-        )
-        self.head = Linear(widths[0], widths[0])
-        self.classifier = Linear(widths[0], config.num_classes)
+        self.decoder, width = nn.ModuleList(), self.encoder.widths[-1]
+        for skip in reversed(self.encoder.widths[:-1]):
+            out = skip // 2 if config.half_decoder else skip
+            self.decoder.append(Unary(width + skip, out, config.momentum, slope=config.slope))
+            width = out
+        self.head: nn.Module = Linear(width, width)
+        if config.half_decoder:
+            self.head = Unary(width, width, config.momentum, linear=True)
+        self.classifier = Linear(width, config.num_classes)
 
     def forward(self, points: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
         """Classify every point.
@@ -75,8 +82,8 @@ class KPFCNN(nn.Module):
         while level > 0:
             level -= 1
             features = self.upsample(level, levels, features, ends[level])
-        out: Tensor = self.classifier(functional.leaky_relu_(self.head(features), SLOPE))
-        return out
+        logits: Tensor = self.classifier(functional.leaky_relu_(self.head(features), self.config.slope))
+        return functional.leaky_relu_(logits, self.config.slope) if self.config.leaky_logits else logits
 
     def upsample(self, level: int, levels: list[Level], coarse: Tensor, skip: Tensor) -> Tensor:
         """Return the decoder's features of ``level`` from those of the next coarser one and the skip link."""
