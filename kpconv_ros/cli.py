@@ -34,7 +34,9 @@ COMMANDS = (
     Command("score", "kpconv_ros.evaluation.score", "play a labelled bag through the live node and score its labels"),
     Command("score-sequences", "kpconv_ros.evaluation.score_sequences", "score left-out sequences of a KITTI layout"),
     Command("bag-from-kitti", "kpconv_ros.data.kitti_to_bag", "turn a KITTI-layout folder into a rosbag2"),
-    Command("import", "kpconv_ros.checkpoint_import", "take over a network of the authors' PyTorch code"),
+    Command("import", "kpconv_ros.checkpoint_import", "take over a network of KPConv-PyTorch or Open3D-ML"),
+    Command("understand ablation", "kpconv_ros.training.ablation", "train with several numbers of kernel points"),
+    Command("understand", "kpconv_ros.evaluation.understanding", "pictures of what a network learned"),
     Command("test segment", "kpconv_ros.evaluation.voting_command", "voting test of a model on a dataset, submissions"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),
 )

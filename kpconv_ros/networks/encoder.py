@@ -9,6 +9,7 @@ Note:
     Widths follow the authors' PyTorch code, where a strided block keeps the width and the block after it doubles it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -135,15 +136,17 @@ class Encoder(nn.ModuleList):
 
     def forward(self, levels: list[Level], features: Tensor) -> list[Tensor]:
         """Return the features of each level at its end, ``(N_j, widths[j])``, finest first."""
-        level, ends = 0, []
+        ends = dict(self.steps(levels, features))  # of a level, the last one stays
+        return list(ends.values())
+
+    def steps(self, levels: list[Level], features: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield the level that each block leads to and the features ``(N_level, C)`` that it gives, block by block."""
+        level = 0
         for name, block in zip(self.names, self, strict=True):
-            if name.endswith("strided"):
-                ends.append(features)
-                features = block(features, levels[level].pooling)
-                level += 1
-            else:
-                features = block(features, levels[level].neighborhood)
-        return [*ends, features]
+            strided = name.endswith("strided")
+            features = block(features, levels[level].pooling if strided else levels[level].neighborhood)
+            level += strided
+            yield level, features
 
 
 def check_features(features: Tensor, points: Tensor, num_features: int) -> None:

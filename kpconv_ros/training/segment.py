@@ -59,6 +59,7 @@ class SegmentTraining:
             voxel_size=config.voxel_size,
             width=config.width,
             encoder=ENCODERS[config.encoder],
+            num_kernel_points=config.num_kernel_points,
         )
         self.network = KPFCNN(sizes).to(self.device)
         if config.start_from:
