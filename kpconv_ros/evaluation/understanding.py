@@ -140,8 +140,8 @@ def draw_activations(probe: SphereProbe, args: argparse.Namespace) -> Path:
 
 def draw_placed_kernels(probe: SphereProbe, args: argparse.Namespace) -> Path:
     """Draw the kernels of blocks at the place, a column each."""
-    titles = [name_block(probe, block) for block in args.blocks]
-    return draw_kernels([probe.kernel(block) for block in args.blocks], titles, args.output)
+    kernels = [probe.kernel(block) for block in args.blocks]
+    return draw_kernels(kernels, [name_block(probe, block) for block in args.blocks], args.output)
 
 
 def name_block(probe: SphereProbe, block: int) -> str:

@@ -116,7 +116,7 @@ def kernel_figure(kernels: Sequence[Any], titles: Sequence[str]) -> Figure:
     if not kernels:
         raise PictureError("got no kernels, expected one or more")
     figure, panels = dark_figure(2 * len(kernels), (4.6 * len(kernels), 9.2), 2)
-    figure.subplots_adjust(left=0.02, right=0.98, top=0.93, bottom=0.1, hspace=0.06, wspace=0.04)
+    figure.subplots_adjust(left=0.02, right=0.98, top=0.93, bottom=0.13, hspace=0.07, wspace=0.04)
     for column, (kernel, title) in enumerate(zip(kernels, titles)):
         for row, (axis, name) in enumerate(((1, "from above"), (2, "from the side"))):
             axes = panels[row * len(kernels) + column]
@@ -164,8 +164,8 @@ def _draw_kernel(axes: Axes, kernel: Any, axis: int) -> None:
         facecolors=np.c_[shade(strengths)[depth], np.full(len(placed), 0.16)], edgecolors=shade(strengths)[depth],
     )  # fmt: skip
     axes.add_collection(circles)
-    axes.scatter(*neighbors.T, s=7, color=FOREGROUND, linewidths=0, alpha=0.7)
-    axes.scatter(*placed[depth].T, s=26, c=shade(strengths)[depth], zorder=3)
+    axes.scatter(*neighbors.T, s=14, color="white", linewidths=0, zorder=4)
+    axes.scatter(*placed[depth].T, s=40, c=shade(strengths)[depth], zorder=3)
     if not np.array_equal(placed, rigid):
         axes.plot(*np.stack([rigid, placed], 1).transpose(2, 1, 0), color="#8a949e", linewidth=1)
         axes.scatter(*rigid.T, marker="x", s=24, color="#8a949e", zorder=2)
