@@ -164,11 +164,11 @@ def _draw_kernel(axes: Axes, kernel: Any, axis: int) -> None:
         facecolors=np.c_[shade(strengths)[depth], np.full(len(placed), 0.16)], edgecolors=shade(strengths)[depth],
     )  # fmt: skip
     axes.add_collection(circles)
-    axes.scatter(*neighbors.T, s=14, color="white", linewidths=0, zorder=4)
-    axes.scatter(*placed[depth].T, s=40, c=shade(strengths)[depth], zorder=3)
+    axes.scatter(neighbors[:, 0], neighbors[:, 1], s=14, color="white", linewidths=0, zorder=4)
+    axes.scatter(placed[depth, 0], placed[depth, 1], s=40, c=shade(strengths)[depth], zorder=3)
     if not np.array_equal(placed, rigid):
         axes.plot(*np.stack([rigid, placed], 1).transpose(2, 1, 0), color="#8a949e", linewidth=1)
-        axes.scatter(*rigid.T, marker="x", s=24, color="#8a949e", zorder=2)
+        axes.scatter(rigid[:, 0], rigid[:, 1], marker="x", s=24, color="#8a949e", zorder=2)
     axes.plot(0, 0, "+", color=PLACE_COLOR, markersize=10)
     axes.plot([-reach, -reach + kernel.sigma], [-0.97 * reach] * 2, color=FOREGROUND, linewidth=3)
     axes.text(-reach, -0.94 * reach, f"\u03c3 = {float(kernel.sigma):.2g} m", color=FOREGROUND, fontsize=10)
@@ -182,5 +182,5 @@ def _add_color_bar(figure: Figure, meaning: str, lowest: float, logarithmic: boo
     colors = ListedColormap(shade(np.linspace(0.001, 1, 256)))
     bar = figure.colorbar(ScalarMappable(norm, colors), cax=figure.add_axes(VALUE_BAR), orientation="horizontal")
     bar.ax.tick_params(colors=FOREGROUND)
-    bar.outline.set_edgecolor(BACKGROUND)  # type: ignore[operator]
+    bar.outline.set_edgecolor(BACKGROUND)
     bar.ax.set_title(meaning, color=FOREGROUND, fontsize=11, pad=4)
