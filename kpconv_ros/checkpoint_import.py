@@ -1,10 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks trained with the authors' PyTorch code (KPConv-PyTorch), as networks of ours: ``kpconv-ros import``.
+"""Networks trained with the authors' PyTorch code or with Open3D-ML, as networks of ours: ``kpconv-ros import``.
 
-The tensors keep their values; only their names change. What the code does otherwise than the paper is switched on in
+The tensors keep their values; only their names change. What a code does otherwise than the paper is switched on in
 the network's Config: sigma of 1.2 cells, neighbours up to a limit with shadows that are pooled as zeros, and the kernel
-points that the checkpoint holds. ``parameters.txt``, which the code writes beside the checkpoints, tells the sizes.
+points that the checkpoint holds. The sizes are told by ``parameters.txt``, which KPConv-PyTorch writes beside the
+checkpoints, or by the YAML config of Open3D-ML.
+
+Open3D-ML's KP-FCNN is that of KPConv-PyTorch, with tensors of the same names, but for a choice of slope, a decoder of
+half the width with a batch norm in the head (``reduce_fc``), and a leaky ReLU on the logits where that is not chosen.
+It sets no limit of neighbours.
 """
 
 import argparse
@@ -15,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 
 from kpconv_ros.checkpoint import save_network
@@ -29,6 +35,7 @@ BLOCK_OF_OFFICIAL = {
     "resnetb_deformable": "deformable",
     "resnetb_deformable_strided": "deformable_strided",
 }
+LEAKY_LOGITS = "leaky_logits"  # what is always so in Open3D-ML's code has no parameter there
 NORM = r"batch_norm\.(weight|bias|running_mean|running_var|num_batches_tracked)"
 RENAMINGS = (
     (r"encoder_blocks\.(\d+)\.(.*)", r"encoder.\1.\2"),
@@ -39,6 +46,7 @@ RENAMINGS = (
     (r"(.*)\.unary1\.(.*)", r"\1.reduce.\2"),
     (r"(.*)\.unary2\.(.*)", r"\1.expand.\2"),
     (r"(.*)\.unary_shortcut\.(.*)", r"\1.shortcut.\2"),
+    (rf"head_mlp\.batch_norm\.{NORM}", r"head.norm.\1"),
     (r"head_mlp\.mlp\.weight", r"head.weight"),
     (r"head_mlp\.batch_norm\.bias", r"head.bias"),
     (r"head_softmax\.mlp\.weight", r"classifier.weight"),
@@ -46,7 +54,11 @@ RENAMINGS = (
     (r"(.*)\.mlp\.weight", r"\1.linear.weight"),
     (rf"(.*)\.batch_norm\.{NORM}", r"\1.norm.\2"),
 )
-"""Applied to a name one after the other."""
+"""Applied to a name one after the other; both codes have the same names."""
+NEEDED = (
+    *("architecture", "in_features_dim", "first_subsampling_dl", "first_features_dim", "num_kernel_points"),
+    *("KP_extent", "conv_radius", "deform_radius", "batch_norm_momentum"),
+)
 
 
 class ImportFormatError(ValueError):
@@ -54,16 +66,42 @@ class ImportFormatError(ValueError):
 
 
 def read_parameters(path: Path) -> dict[str, list[str]]:
-    """Read a ``parameters.txt``: the words of each parameter.
+    """Read a ``parameters.txt``, or a config of Open3D-ML (.yml, .yaml): the words of each parameter.
 
     Raises:
-        ImportFormatError: If it holds no architecture.
+        ImportFormatError: If a parameter is missing without which the network cannot be built.
     """
-    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    parameters = {row[0]: row[2:] for row in rows if len(row) > 2 and row[1] == "="}
-    if "architecture" not in parameters:
-        raise ImportFormatError(f"{path}: expected a line 'architecture = ...', got {sorted(parameters)}")
+    text = path.read_text(encoding="utf-8")
+    if path.suffix in (".yml", ".yaml"):
+        parameters = _parameters_of_yaml(text, path)
+    else:
+        rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+        parameters = {row[0]: row[2:] for row in rows if len(row) > 2 and row[1] == "="}
+    missing = [name for name in NEEDED if name not in parameters]
+    if missing:
+        raise ImportFormatError(
+            f"{path}: expected {', '.join(missing)} too, got {', '.join(sorted(parameters)) or 'nothing'}"
+        )
     return parameters
+
+
+def _parameters_of_yaml(text: str, path: Path) -> dict[str, list[str]]:
+    """Return the parameters of Open3D-ML's ``model`` section in KPConv-PyTorch's words."""
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ImportFormatError(f"{path}: expected YAML: {error}") from error
+    model = config.get("model") if isinstance(config, dict) else None
+    if not isinstance(model, dict) or model.get("name", "KPFCNN") != "KPFCNN":
+        raise ImportFormatError(f"{path}: expected a section 'model' of a KPFCNN, got {model or config}")
+    lists = {name: value if isinstance(value, list) else [value] for name, value in model.items()}
+    parameters = {
+        name: [str(int(value) if isinstance(value, bool) else value) for value in values]
+        for name, values in lists.items()
+    }
+    if "batch_norm_momentum" in model:  # there the share of the old statistics
+        parameters["batch_norm_momentum"] = [f"{1 - float(model['batch_norm_momentum']):.6f}"]
+    return {**parameters, LEAKY_LOGITS: ["0" if model.get("reduce_fc", False) else "1"]}
 
 
 def config_of_parameters(
@@ -100,6 +138,7 @@ def config_of_parameters(
         "max_neighbors": max_neighbors,
         "momentum": float(parameters["batch_norm_momentum"][0]),
         "shadow_pooling": True,
+        "slope": float(parameters.get("l_relu", [str(EncoderConfig.slope)])[0]),
     }
     modulated = parameters.get("modulated", ["0"]) != ["0"]
     if modulated and any(name.startswith("deformable") for name in sizes["encoder"]):
@@ -107,13 +146,14 @@ def config_of_parameters(
     try:
         if blocks[ends[0]] == "global_average":
             return KPCNNConfig(**sizes, hidden=len(state["head_mlp.mlp.weight"]), dropout=0.0)
-        return KPFCNNConfig(**sizes)
+        switches = {"half_decoder": "reduce_fc", "leaky_logits": LEAKY_LOGITS}
+        return KPFCNNConfig(**sizes, **{ours: parameters.get(name, ["0"]) != ["0"] for ours, name in switches.items()})
     except NetworkError as error:
         raise ImportFormatError(str(error)) from error
 
 
 def rename_tensor(name: str) -> str:
-    """Return our name of a tensor of the authors' code."""
+    """Return our name of a tensor of either code."""
     for pattern, replacement in RENAMINGS:
         name = re.sub(f"^{pattern}$", replacement, name)
     if match := re.match(r"decoder_blocks\.(\d+)\.(.*)", name):  # every other block there is an upsampling
@@ -124,7 +164,7 @@ def rename_tensor(name: str) -> str:
 def import_network(
     state: Mapping[str, Tensor], parameters: Mapping[str, list[str]], max_neighbors: tuple[int, ...] = ()
 ) -> KPFCNN | KPCNN:
-    """Build our network from a checkpoint of the authors' code; arguments as in :func:`config_of_parameters`.
+    """Build our network from a checkpoint of either code; arguments as in :func:`config_of_parameters`.
 
     Raises:
         ImportFormatError: If the tensors are not those of the network that the parameters describe.
@@ -132,6 +172,8 @@ def import_network(
     config = config_of_parameters(parameters, state, max_neighbors)
     network = KPCNN(config) if isinstance(config, KPCNNConfig) else KPFCNN(KPFCNNConfig(**vars(config)))
     renamed = {rename_tensor(name): tensor for name, tensor in state.items()}
+    if "head.norm.weight" in renamed:  # then the head is a unary block
+        renamed["head.linear.weight"] = renamed.pop("head.weight")
     try:
         network.load_state_dict(renamed, strict=True)
     except RuntimeError as error:
@@ -141,8 +183,10 @@ def import_network(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("checkpoint", type=Path, help="the .tar file that the authors' code wrote")
-    parser.add_argument("--parameters", type=Path, help="its parameters.txt; else that in the folder above")
+    parser.add_argument("checkpoint", type=Path, help="file of KPConv-PyTorch (.tar) or Open3D-ML (.pth)")
+    parser.add_argument(
+        "--parameters", type=Path, help="parameters.txt, else that in the folder above; or Open3D-ML's .yml"
+    )
     parser.add_argument("--max-neighbors", type=int, nargs="*", default=[], help="calibrated limit of each level")
     parser.add_argument("-o", "--out", type=Path, required=True, help="safetensors file to write")
 

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints of the authors' PyTorch code."""
+"""Checkpoints of the authors' PyTorch code and of Open3D-ML."""
 
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from random_clouds import random_batch
 
 from kpconv_ros.checkpoint import load_network
@@ -36,6 +37,7 @@ NAMES = {
     "decoder_blocks.7.batch_norm.batch_norm.running_var": "decoder.3.norm.running_var",
     "head_mlp.mlp.weight": "head.weight",
     "head_mlp.batch_norm.bias": "head.bias",
+    "head_mlp.batch_norm.batch_norm.running_mean": "head.norm.running_mean",
     "head_softmax.mlp.weight": "classifier.weight",
     "head_softmax.batch_norm.bias": "classifier.bias",
 }
@@ -55,6 +57,20 @@ def write_parameters(path: Path, architecture: str, **changes: str) -> Path:
     return path
 
 
+def write_open3d_config(path: Path, **changes: object) -> Path:
+    """Write a config as Open3D-ML ships them, with lines that do not matter here too."""
+    model = {
+        "name": "KPFCNN", "ckpt_path": None, "architecture": f"{OFFICIAL} {FULL['segment']}".split(),
+        "in_features_dim": 2, "first_features_dim": 16, "first_subsampling_dl": 0.2, "num_kernel_points": 15,
+        "conv_radius": 2.5, "deform_radius": 5.0, "KP_extent": 1.2, "KP_influence": "linear", "modulated": False,
+        "aggregation_mode": "sum", "use_batch_norm": True, "batch_norm_momentum": 0.98, "lbl_values": [0, 1, 2, 3],
+        **changes,
+    }  # fmt: skip
+    kept = {name: value for name, value in model.items() if value != "absent"}
+    path.write_text(yaml.safe_dump({"dataset": {"name": "Toronto3D"}, "model": kept}))
+    return path
+
+
 def official_state(network: torch.nn.Module, blocks: str) -> dict[str, torch.Tensor]:
     """Return the tensors of a network of ours under the names of the authors' code, from the table above."""
     state = {}
@@ -62,7 +78,8 @@ def official_state(network: torch.nn.Module, blocks: str) -> dict[str, torch.Ten
         parts = name.split(".")
         if parts[0] in ("head", "classifier"):
             block = {"head": "head_mlp", "classifier": "head_softmax"}[parts[0]]
-            state[f"{block}.{'mlp.weight' if parts[1] == 'weight' else 'batch_norm.bias'}"] = tensor
+            inner_name = "mlp.weight" if parts[-1] == "weight" and "norm" not in parts else "batch_norm.bias"
+            state[f"{block}.{f'batch_norm.batch_norm.{parts[2]}' if 'norm' in parts else inner_name}"] = tensor
             continue
         place = f"{blocks}.{parts[1]}" if parts[0] == "encoder" else f"decoder_blocks.{2 * int(parts[1]) + 1}"
         inner, unit = parts[2:], ""
@@ -79,9 +96,9 @@ def official_state(network: torch.nn.Module, blocks: str) -> dict[str, torch.Ten
     return state
 
 
-def random_network(kind: str) -> KPFCNN | KPCNN:
+def random_network(kind: str, **switches: object) -> KPFCNN | KPCNN:
     torch.manual_seed(0)
-    sizes = {"num_classes": 4, "in_features": 2, "encoder": ENCODER, **SIZES}
+    sizes = {"num_classes": 4, "in_features": 2, "encoder": ENCODER, **SIZES, **switches}
     if kind == "segment":
         return KPFCNN(KPFCNNConfig(**sizes)).eval()  # type: ignore[arg-type]
     return KPCNN(KPCNNConfig(**sizes, hidden=32, dropout=0.0)).eval()  # type: ignore[arg-type]
@@ -107,6 +124,50 @@ def test_a_checkpoint_is_taken_over_tensor_by_tensor(tmp_path: Path, kind: str, 
     features = torch.ones(len(voxels.points), 2)
     batch = (voxels.points, voxels.lengths, features)
     assert imported(*batch).equal(network(*batch))
+
+
+@pytest.mark.parametrize(
+    ("changes", "switches"),
+    [
+        ({}, {"leaky_logits": True}),
+        ({"reduce_fc": True, "l_relu": 0.2}, {"half_decoder": True, "slope": 0.2}),
+    ],
+)
+def test_a_checkpoint_of_open3d_is_taken_over(
+    tmp_path: Path, changes: dict[str, object], switches: dict[str, object]
+) -> None:
+    network = random_network("segment", **switches)
+    state = {"epoch": 3, "model_state_dict": official_state(network, "encoder_blocks"), "scheduler_state_dict": {}}
+    torch.save(state, tmp_path / "ckpt.pth")
+    config, out = write_open3d_config(tmp_path / "kpconv.yml", **changes), tmp_path / "weights.safetensors"
+    assert main(["import", str(tmp_path / "ckpt.pth"), "--parameters", str(config), "-o", str(out)]) == 0
+    imported = load_network(out)
+    assert imported.config == network.config and imported.config.momentum == 0.02
+    for (name, tensor), (other, expected) in zip(imported.named_parameters(), network.named_parameters(), strict=True):
+        assert name == other and tensor.equal(expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"KP_extent": "absent"}, "expected KP_extent too, got .*conv_radius"),
+        ({"name": "RandLANet"}, "expected a section 'model' of a KPFCNN, got .*RandLANet"),
+        ({"use_batch_norm": False}, "use_batch_norm: expected 1, got 0"),
+        ({"reduce_fc": True}, "do not fit the architecture"),
+    ],
+)
+def test_a_config_of_open3d_that_cannot_be_taken_over_is_named(
+    tmp_path: Path, changes: dict[str, object], told: str
+) -> None:
+    state = official_state(random_network("segment", leaky_logits=True), "encoder_blocks")
+    with pytest.raises(ImportFormatError, match=told):
+        import_network(state, read_parameters(write_open3d_config(tmp_path / "kpconv.yml", **changes)))
+
+
+def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.yml").write_text("model: [")
+    with pytest.raises(ImportFormatError, match="expected YAML"):
+        read_parameters(tmp_path / "broken.yml")
 
 
 def test_limits_of_neighbours_are_given_by_hand(tmp_path: Path) -> None:
@@ -137,7 +198,7 @@ def test_what_cannot_be_taken_over_is_named(tmp_path: Path, changes: dict[str, s
 
 def test_a_file_without_architecture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("# nothing\n")
-    with pytest.raises(ImportFormatError, match="expected a line 'architecture"):
+    with pytest.raises(ImportFormatError, match="expected architecture, .* too, got nothing"):
         read_parameters(tmp_path / "p.txt")
 
 

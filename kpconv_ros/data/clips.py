@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kpconv_ros.data.semantic_kitti import KITTI_CLASSES, KittiSequence
 from kpconv_ros.data.simulator import SIM_CLASSES, Simulator, SimulatorConfig
-from kpconv_ros.geometry.se3 import transform_points
+from kpconv_ros.geometry.se3 import invert, transform_points
 
 SCAN_PERIOD = 0.1  # s
 KITTI_LIDAR = SimulatorConfig(
@@ -59,6 +59,13 @@ def make_clip(scans: Sequence[LabelledScan], sensor_height: float) -> Clip:
     intensities = tuple(np.clip(scan.intensity, 0, 1).astype(np.float32) for scan in scans)
     labels = tuple(scan.labels for scan in scans)
     return Clip(points, intensities, labels, sensors, sensors[:, 2] - sensor_height)
+
+
+def clip_around_first(scans: Sequence[LabelledScan], sensor_height: float) -> Clip:
+    """Bring posed scans into the frame of the first one's sensor."""
+    T_first_map = invert(scans[0].T_map_sensor)
+    moved = [scan._replace(T_map_sensor=T_first_map @ scan.T_map_sensor) for scan in scans]
+    return make_clip(moved, sensor_height)
 
 
 def kitti_clips(root: Path, sequences: Sequence[str], sensor_height: float) -> Iterator[Clip]:

@@ -52,10 +52,10 @@ def draw_labelled_cloud(
         PictureError: If lengths differ or no finite point is there.
     """
     points, (labels,) = _drawable(points, [labels], classes, colors)
-    figure, (axes,) = _dark_figure(1, (13.0, 7.5))
-    _draw_view(axes, look_from_behind(points), labels, colors, title or f"{len(points):,} points")
+    figure, (axes,) = dark_figure(1, (13.0, 7.5))
+    draw_view(axes, look_from_behind(points), readable_palette(colors)[labels], title or f"{len(points):,} points")
     _add_legend(figure, [labels], classes, colors)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_comparison(
@@ -85,12 +85,12 @@ def draw_comparison(
         PictureError: If lengths differ or no finite point is there.
     """
     points, both = _drawable(points, [predicted, truth], classes, colors)
-    figure, panels = _dark_figure(2, (17.0, 7.2))
+    figure, panels = dark_figure(2, (17.0, 7.2))
     view = look_from_behind(points)
     for axes, labels, title in zip(panels, both, titles):
-        _draw_view(axes, view, labels, colors, title)
+        draw_view(axes, view, readable_palette(colors)[labels], title)
     _add_legend(figure, both, classes, colors)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_map_from_above(
@@ -116,13 +116,13 @@ def draw_map_from_above(
     span = np.ptp(points[:, :2].astype(np.float64), axis=0)
     if span[1] > span[0]:  # the longer side lies across the page: turn the map by -90 degrees
         points = np.stack([points[:, 1], -points[:, 0], points[:, 2]], axis=1)
-    figure, (axes,) = _dark_figure(1, (13.0, 8.5))
+    figure, (axes,) = dark_figure(1, (13.0, 8.5))
     order = np.argsort(points[:, 2], kind="stable")
     view = View(points[:, 0].astype(np.float64), points[:, 1].astype(np.float64), order, np.full(len(points), 0.6))
-    _draw_view(axes, view, labels, colors, title or f"voted map, {len(points):,} voxels")
+    draw_view(axes, view, readable_palette(colors)[labels], title or f"voted map, {len(points):,} voxels")
     _add_scale_bar(axes)
     _add_legend(figure, [labels], classes, colors)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def readable_palette(colors: Sequence[Color]) -> npt.NDArray[np.float64]:
@@ -151,13 +151,14 @@ def _drawable(
     return points[kept], [labels[kept] for labels in labelings]
 
 
-def _dark_figure(num_panels: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+def dark_figure(num_panels: int, size: tuple[float, float], rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """Make a figure of ``size`` in inches with panels for points, laid out in rows."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, dpi=110, facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, num_panels, squeeze=False)[0]
+    panels = figure.subplots(rows, -(-num_panels // rows), squeeze=False).ravel()
     figure.subplots_adjust(left=0.01, right=0.99, top=0.94, bottom=0.11, wspace=0.015)
     for axes in panels:
         axes.set_facecolor(BACKGROUND)
@@ -166,17 +167,16 @@ def _dark_figure(num_panels: int, size: tuple[float, float]) -> tuple[Figure, li
     return figure, list(panels)
 
 
-def _draw_view(axes: Axes, view: View, labels: Labels, colors: Sequence[Color], title: str) -> None:
-    """Draw the points of a view in its order, and show the part where nearly all of them are."""
-    palette = readable_palette(colors)
-    order = view.order if len(view.order) else np.arange(len(labels))
+def draw_view(axes: Axes, view: View, shades: npt.NDArray[np.float64], title: str) -> None:
+    """Draw the points of a view, coloured by ``shades (N, 3)``, in its order; show the part where nearly all are."""
+    order = view.order if len(view.order) else np.arange(len(shades))
     across, up = view.across[order], view.up[order]
     low, high = np.percentile(np.stack([across, up]), [0.3, 99.7], axis=1)
     margin = 0.03 * max(float((high - low).max()), 1e-3)
     span = np.maximum(high - low, 1e-3) + 2 * margin
     points_per_unit = _width_in_points(axes) / float(span[0])
     size = view.size[order] * _dot_area(len(order), float(span[1]) * points_per_unit, axes)
-    axes.scatter(across, up, s=size, c=palette[labels[order]], linewidths=0, marker="o", rasterized=True)
+    axes.scatter(across, up, s=size, c=shades[order], linewidths=0, marker="o", rasterized=True)
     axes.set_xlim(low[0] - margin, high[0] + margin)
     axes.set_ylim(low[1] - margin, high[1] + margin)
     axes.set_title(title, color=FOREGROUND, fontsize=13, pad=8)
@@ -219,7 +219,8 @@ def _add_legend(figure: Figure, labelings: Sequence[Labels], classes: Sequence[s
         text.set_color(FOREGROUND)
 
 
-def _save(figure: Figure, path: str | Path) -> Path:
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a picture; its folder is made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, facecolor=BACKGROUND)

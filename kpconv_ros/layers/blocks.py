@@ -11,7 +11,7 @@ from kpconv_ros.layers.low_precision import Linear, linear
 from kpconv_ros.layers.neighborhood import Neighborhood
 from kpconv_ros.layers.pooling import max_pool
 
-SLOPE = 0.1  # of the leaky ReLU below zero
+SLOPE = 0.1  # of the leaky ReLU below zero, where nothing else is told
 
 
 class PackedBatchNorm(nn.BatchNorm1d):
@@ -29,12 +29,14 @@ class PackedBatchNorm(nn.BatchNorm1d):
 class Unary(nn.Module):
     """A 1x1 convolution: linear, batch norm and, unless ``linear``, leaky ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, momentum: float, linear: bool = False) -> None:
-        """Make the block; ``momentum`` is that of the batch norm's running statistics."""
+    def __init__(
+        self, in_channels: int, out_channels: int, momentum: float, linear: bool = False, slope: float = SLOPE
+    ) -> None:
+        """Make the block; ``momentum`` is that of the batch norm's running statistics, ``slope`` the leaky ReLU's."""
         super().__init__()
         self.linear = Linear(in_channels, out_channels, bias=False)
         self.norm: nn.Module = PackedBatchNorm(out_channels, momentum=momentum)
-        self.slope = 1.0 if linear else SLOPE
+        self.slope = 1.0 if linear else slope
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(N, Cin)`` to ``(N, Cout)``."""
@@ -64,15 +66,24 @@ class Unary(nn.Module):
 class SimpleBlock(nn.Module):
     """KPConv, batch norm, leaky ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, sigma: float, num_kernel_points: int, momentum: float):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        sigma: float,
+        num_kernel_points: int,
+        momentum: float,
+        slope: float = SLOPE,
+    ) -> None:
         """Make the block; arguments as in :class:`ResidualBlock`."""
         super().__init__()
+        self.slope = slope
         self.conv = KPConv(in_channels, out_channels, sigma, num_kernel_points)
         self.norm: nn.Module = PackedBatchNorm(out_channels, momentum=momentum)
 
     def forward(self, features: Tensor, neighborhood: Neighborhood) -> Tensor:
         """Map ``(N, Cin)`` of the supports to ``(M, Cout)`` of the queries."""
-        return functional.leaky_relu_(self.norm(self.conv(features, neighborhood)), SLOPE)
+        return functional.leaky_relu_(self.norm(self.conv(features, neighborhood)), self.slope)
 
 
 class ResidualBlock(nn.Module):
@@ -92,6 +103,7 @@ class ResidualBlock(nn.Module):
         deformable: bool = False,
         strided: bool = False,
         shadow_pooling: bool = False,
+        slope: float = SLOPE,
     ) -> None:
         """Make the block.
 
@@ -104,11 +116,14 @@ class ResidualBlock(nn.Module):
             deformable: Use deformable KPConv.
             strided: Queries are the next level's points.
             shadow_pooling: See :func:`max_pool`.
+            slope: Of the leaky ReLU below zero.
         """
         super().__init__()
         middle = out_channels // 4
-        self.strided, self.shadow_pooling = strided, shadow_pooling
-        self.reduce: nn.Module = nn.Identity() if in_channels == middle else Unary(in_channels, middle, momentum)
+        self.strided, self.shadow_pooling, self.slope = strided, shadow_pooling, slope
+        self.reduce: nn.Module = nn.Identity()
+        if in_channels != middle:
+            self.reduce = Unary(in_channels, middle, momentum, slope=slope)
         make = DeformableKPConv if deformable else KPConv
         self.conv = make(middle, middle, sigma, num_kernel_points)
         self.norm: nn.Module = PackedBatchNorm(middle, momentum=momentum)
@@ -119,10 +134,10 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Tensor, neighborhood: Neighborhood) -> Tensor:
         """Map ``(N, Cin)`` of the supports to ``(M, Cout)`` of the queries."""
         out = self.conv(self.reduce(features), neighborhood)
-        out = self.expand(functional.leaky_relu_(self.norm(out), SLOPE))
+        out = self.expand(functional.leaky_relu_(self.norm(out), self.slope))
         if self.strided:
             features = max_pool(features, neighborhood.lists, self.shadow_pooling)
-        return functional.leaky_relu_(out + self.shortcut(features), SLOPE)
+        return functional.leaky_relu_(out + self.shortcut(features), self.slope)
 
 
 @torch.no_grad()

@@ -75,14 +75,18 @@ class DeformableKPConv(nn.Module):
     def forward(self, features: Tensor, neighborhood: Neighborhood) -> Tensor:
         """Convolve ``features (N, Cin)`` of the supports; returns ``(M, Cout)`` of the queries."""
         _check_features(features, neighborhood, self.weights.shape[1])
-        shifts = (self.offsets(features, neighborhood) + self.offset_bias).unflatten(1, (-1, 3)) * self.sigma
-        placed = self.kernel_points + shifts.to(self.kernel_points.dtype)  # (M, K, 3), x_k + Delta_k(x)
+        placed = self.place_kernels(features, neighborhood)
         influences = find_influences(neighborhood, placed.detach(), self.sigma)
         strengths = deformed_strengths(neighborhood, placed, influences, self.sigma)
         if self.training:
             self.regularization = fitting_loss(neighborhood, placed, self.sigma) + repulsive_loss(placed, self.sigma)
         out = kernel_sum(features, self.weights, influences, strengths)
         return out if self.bias is None else out + self.bias
+
+    def place_kernels(self, features: Tensor, neighborhood: Neighborhood) -> Tensor:
+        """Return the deformed kernel points of each query, x_k + Delta_k(x) of Eq. (4), ``(M, K, 3)``, metres."""
+        shifts = (self.offsets(features, neighborhood) + self.offset_bias).unflatten(1, (-1, 3)) * self.sigma
+        return self.kernel_points + shifts.to(self.kernel_points.dtype)
 
 
 def _check_features(features: Tensor, neighborhood: Neighborhood, channels: int) -> None:

@@ -6,28 +6,34 @@ Thomas et al., "KPConv: Flexible and Deformable Convolution for Point Clouds", I
 section 3.4 and Figure 8.
 """
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
-from kpconv_ros.layers.blocks import Unary
+from kpconv_ros.layers.blocks import SLOPE, Unary
 from kpconv_ros.networks.pyramid import Level
 
 
 class Decoder(nn.ModuleList):
     """A unary block for each level but the coarsest, coarsest first."""
 
-    def __init__(self, widths: list[int], momentum: float) -> None:
+    def __init__(self, widths: list[int], momentum: float, slope: float = SLOPE, is_half: bool = False) -> None:
         """Build the blocks with random weights.
 
         Args:
             widths: Features of each level at the encoder's end, finest first; the decoder gives each the same number.
             momentum: Of the batch norms.
+            slope: Of the leaky ReLUs below zero.
+            is_half: Give half as many.
         """
-        super().__init__(Unary(coarse + fine, fine, momentum) for fine, coarse in reversed(list(pairwise(widths))))
+        super().__init__()
+        self.width = widths[-1]
+        """Features of the finest level."""
+        for skip in reversed(widths[:-1]):
+            out = skip // 2 if is_half else skip
+            self.append(Unary(self.width + skip, out, momentum, slope=slope))
+            self.width = out
 
     def forward(self, levels: list[Level], ends: list[Tensor]) -> Tensor:
-        """Return the features of the finest level, ``(N, widths[0])``.
+        """Return the features of the finest level, ``(N, width)``.
 
         Args:
             levels: Of the pyramid.

@@ -9,12 +9,13 @@ Note:
     Widths follow the authors' PyTorch code, where a strided block keeps the width and the block after it doubles it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from kpconv_ros.layers.blocks import ResidualBlock, SimpleBlock
+from kpconv_ros.layers.blocks import SLOPE, ResidualBlock, SimpleBlock
 from kpconv_ros.layers.kpconv import DeformableKPConv
 from kpconv_ros.networks.pyramid import Level, build_pyramid
 
@@ -59,6 +60,8 @@ class EncoderConfig:
     """Weight of a new batch in the running statistics of the batch norms."""
     shadow_pooling: bool = False
     """Queries with fewer neighbours than the fullest one also pool zeros, as the authors' padded matrices make them."""
+    slope: float = SLOPE
+    """Of every leaky ReLU below zero."""
 
     def __post_init__(self) -> None:
         """Check the sizes.
@@ -119,28 +122,31 @@ class Encoder(nn.ModuleList):
             sigma = config.sigma * config.voxel_size * 2**level
             sizes = (sigma, config.num_kernel_points, config.momentum)
             if name == "simple":
-                self.append(SimpleBlock(width, config.width // 2, *sizes))
+                self.append(SimpleBlock(width, config.width // 2, *sizes, config.slope))
                 width = config.width // 2
                 continue
             strided, deformable = name.endswith("strided"), name.startswith("deformable")
             out = config.width * 2**level
             if strided:
                 self.widths.append(width)
-            self.append(ResidualBlock(width, out, *sizes, deformable, strided, config.shadow_pooling))
+            switches = (deformable, strided, config.shadow_pooling, config.slope)
+            self.append(ResidualBlock(width, out, *sizes, *switches))
             width, level = out, level + strided
         self.widths.append(width)
 
     def forward(self, levels: list[Level], features: Tensor) -> list[Tensor]:
         """Return the features of each level at its end, ``(N_j, widths[j])``, finest first."""
-        level, ends = 0, []
+        ends = dict(self.steps(levels, features))  # of a level, the last one stays
+        return list(ends.values())
+
+    def steps(self, levels: list[Level], features: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield the level that each block leads to and the features ``(N_level, C)`` that it gives, block by block."""
+        level = 0
         for name, block in zip(self.names, self, strict=True):
-            if name.endswith("strided"):
-                ends.append(features)
-                features = block(features, levels[level].pooling)
-                level += 1
-            else:
-                features = block(features, levels[level].neighborhood)
-        return [*ends, features]
+            strided = name.endswith("strided")
+            features = block(features, levels[level].pooling if strided else levels[level].neighborhood)
+            level += strided
+            yield level, features
 
 
 def check_features(features: Tensor, points: Tensor, num_features: int) -> None:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kpconv_ros.geometry.packing import cloud_of_point
-from kpconv_ros.layers.blocks import SLOPE
 from kpconv_ros.layers.low_precision import Linear
 from kpconv_ros.networks.encoder import Encoder, EncoderConfig, NetworkError, check_features, offset_regularization
 
@@ -62,7 +61,7 @@ class KPCNN(nn.Module):
             return features.new_zeros(0, config.num_classes)
         levels = config.build_levels(points, lengths)
         means = mean_of_clouds(self.encoder(levels, features)[-1], levels[-1].lengths)
-        out: Tensor = self.classifier(self.dropout(functional.leaky_relu_(self.head(means), SLOPE)))
+        out: Tensor = self.classifier(self.dropout(functional.leaky_relu_(self.head(means), config.slope)))
         return out
 
     def regularization(self) -> Tensor:

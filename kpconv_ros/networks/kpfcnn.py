@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kpconv_ros.layers.blocks import SLOPE
+from kpconv_ros.layers.blocks import Unary
 from kpconv_ros.layers.low_precision import Linear
 from kpconv_ros.networks.decoder import Decoder
 from kpconv_ros.networks.encoder import Encoder, EncoderConfig, check_features, offset_regularization
@@ -22,6 +22,11 @@ from kpconv_ros.networks.pyramid import Level
 class KPFCNNConfig(EncoderConfig):
     """Every size of a KP-FCNN."""
 
+    half_decoder: bool = False
+    """Decoder and head of half the width, the head with a batch norm, as in the authors' TensorFlow code."""
+    leaky_logits: bool = False
+    """A leaky ReLU on the logits, as Open3D-ML has it: no other class wins, but the probabilities are others."""
+
 
 class KPFCNN(nn.Module):
     """Encoder of KPConv blocks, decoder of nearest upsampling, skip links and unary blocks, one logit a class."""
@@ -31,10 +36,12 @@ class KPFCNN(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        widths = self.encoder.widths
-        self.decoder = Decoder(widths, config.momentum)
-        self.head = Linear(widths[0], widths[0])
-        self.classifier = Linear(widths[0], config.num_classes)
+        self.decoder = Decoder(self.encoder.widths, config.momentum, config.slope, config.half_decoder)
+        width = self.decoder.width
+        self.head: nn.Module = Linear(width, width)
+        if config.half_decoder:
+            self.head = Unary(width, width, config.momentum, linear=True)
+        self.classifier = Linear(width, config.num_classes)
 
     def forward(self, points: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
         """Classify every point.
@@ -66,8 +73,8 @@ class KPFCNN(nn.Module):
     def decode(self, levels: list[Level], ends: list[Tensor]) -> Tensor:
         """Return the logits ``(N, num_classes)`` from the features that :class:`Decoder` takes."""
         features = self.decoder(levels, ends)
-        out: Tensor = self.classifier(functional.leaky_relu_(self.head(features), SLOPE))
-        return out
+        logits: Tensor = self.classifier(functional.leaky_relu_(self.head(features), self.config.slope))
+        return functional.leaky_relu_(logits, self.config.slope) if self.config.leaky_logits else logits
 
     def regularization(self) -> Tensor:
         """Return the summed offset regularisation of the last training forward, Eq. (6); 0 for a rigid network."""

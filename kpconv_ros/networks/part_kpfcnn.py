@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kpconv_ros.geometry.packing import cloud_of_point
-from kpconv_ros.layers.blocks import SLOPE
 from kpconv_ros.layers.low_precision import linear
 from kpconv_ros.networks.decoder import Decoder
 from kpconv_ros.networks.encoder import Encoder, EncoderConfig, NetworkError, check_features, offset_regularization
@@ -50,7 +49,7 @@ class PartKPFCNN(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         width = self.encoder.widths[0]
-        self.decoder = Decoder(self.encoder.widths, config.momentum)
+        self.decoder = Decoder(self.encoder.widths, config.momentum, config.slope)
         self.heads = StackedLinear(width, len(config.num_parts) * [width])
         self.classifiers = StackedLinear(width, list(config.num_parts))
 
@@ -82,7 +81,7 @@ class PartKPFCNN(nn.Module):
 
     def _head(self, category: int, features: Tensor) -> Tensor:
         """Return the logits ``(M, num_classes)`` of points of one object class."""
-        hidden = functional.leaky_relu_(self.heads(category, features), SLOPE)
+        hidden = functional.leaky_relu_(self.heads(category, features), self.config.slope)
         own = self.classifiers(category, hidden)
         before, parts = sum(self.config.num_parts[:category]), self.config.num_parts[category]
         return functional.pad(own, (before, self.config.num_classes - before - parts), value=-math.inf)

@@ -68,6 +68,7 @@ class SegmentTraining(TrainingLoop[Batch]):
             voxel_size=config.voxel_size,
             width=config.width,
             encoder=ENCODERS[config.encoder],
+            num_kernel_points=config.num_kernel_points,
         )
         network = KPFCNN(sizes)
         if config.start_from:

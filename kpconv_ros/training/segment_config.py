@@ -30,6 +30,7 @@ class SegmentTrainingConfig(LoopConfig):
     features: tuple[str, ...] = param(("one", "height", "intensity"), "input features")
     width: int = param(32, "width of the network", 8, 1024)
     encoder: Literal["paper", "deep", "paper_deformable"] = param("paper", "blocks of the network")
+    num_kernel_points: int = param(15, "kernel points of each convolution", 1, 255)
     max_sphere_points: int = param(12_000, "most voxels of a sphere", 16)
     batch_points: int = param(20_000, "voxels of a step: spheres are added until there are as many", 16)
     lovasz: float = param(1.0, "weight of Lovasz-Softmax", 0.0)

@@ -41,6 +41,23 @@ def make_input(lengths: list[int], seed: int = 0) -> tuple[Tensor, Tensor, Tenso
     return voxels.points, voxels.lengths, features
 
 
+@pytest.mark.parametrize("switches", [{"half_decoder": True, "slope": 0.2}, {"leaky_logits": True, "slope": 0.3}])
+def test_the_switches_of_other_codes_are_those_of_the_dense_twin(switches: dict[str, Any]) -> None:
+    network, plain, batch = make_network(**switches), make_network(), make_input([250, 150])
+    expected = DenseKPFCNN(network).eval()(*batch).detach()
+    torch.testing.assert_close(network(*batch), expected, atol=1e-5, rtol=1e-4)
+    assert (plain(*batch) - expected).abs().max() > 1e-2
+    fold_batch_norms(network)
+    torch.testing.assert_close(network(*batch), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_half_decoder_has_half_the_widths() -> None:
+    network = make_network(("simple", "residual", "strided", "residual", "strided", "residual"), half_decoder=True)
+    widths = [(unary.linear.in_features, unary.linear.out_features) for unary in network.decoder]
+    assert widths == [(64 + 32, 16), (16 + 16, 8)]
+    assert (network.head.linear.in_features, network.classifier.in_features) == (8, 8)
+
+
 @pytest.mark.parametrize("encoder", [RIGID, DEFORMABLE])
 @pytest.mark.parametrize("training", [False, True])
 def test_logits_and_gradients_are_those_of_the_dense_twin(encoder: tuple[str, ...], training: bool) -> None:

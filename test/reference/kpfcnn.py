@@ -71,20 +71,25 @@ class DenseKPFCNN(nn.Module):
             nearest = levels[at].coarse_of_fine
             assert nearest is not None
             features = self._unary(unary, torch.cat([features[nearest], skips.pop()], 1))
-        hidden = functional.leaky_relu(functional.linear(features, network.head.weight, network.head.bias), 0.1)
-        return functional.linear(hidden, network.classifier.weight, network.classifier.bias)
+        if network.config.half_decoder:
+            features = self._unary(network.head, features)
+        else:
+            features = functional.linear(features, network.head.weight, network.head.bias)
+        slope, hidden = network.config.slope, functional.leaky_relu(features, network.config.slope)
+        logits = functional.linear(hidden, network.classifier.weight, network.classifier.bias)
+        return functional.leaky_relu(logits, slope) if network.config.leaky_logits else logits
 
     def _block(
         self, block: nn.Module, features: Tensor, queries: Tensor, supports: Tensor, neighbors: Tensor
     ) -> Tensor:
         if isinstance(block, SimpleBlock):
             out = _convolve(block.conv, features, queries, supports, neighbors)
-            return functional.leaky_relu(self._norm(block.norm, out), 0.1)
+            return functional.leaky_relu(self._norm(block.norm, out), block.slope)
         assert isinstance(block, ResidualBlock)
         out = _convolve(block.conv, self._unary(block.reduce, features), queries, supports, neighbors)
-        out = self._unary(block.expand, functional.leaky_relu(self._norm(block.norm, out), 0.1))
+        out = self._unary(block.expand, functional.leaky_relu(self._norm(block.norm, out), block.slope))
         shortcut = dense_max_pool(features, neighbors) if block.strided else features
-        return functional.leaky_relu(out + self._unary(block.shortcut, shortcut), 0.1)
+        return functional.leaky_relu(out + self._unary(block.shortcut, shortcut), block.slope)
 
     def _unary(self, unary: nn.Module, features: Tensor) -> Tensor:
         if not isinstance(unary, Unary):
