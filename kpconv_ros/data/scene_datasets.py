@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kpconv_ros.data.labelled_cloud import DatasetError, LabelledCloud, centered, map_class_ids
 from kpconv_ros.data.open3d_files import import_open3d, read_fields
+from kpconv_ros.data.text_tables import read_table
 
 S3DIS_CLASSES = (
     *("unlabeled", "ceiling", "floor", "wall", "beam", "column", "window", "door"),
@@ -49,7 +50,7 @@ def read_s3dis_room(root: Path, name: str) -> LabelledCloud:
         kind = "clutter" if kind == "stairs" else kind  # of five rooms; the authors' 13 classes have no stairs
         if kind not in S3DIS_CLASSES[1:]:
             raise DatasetError(f"{path}: got class {kind!r}, expected one of {', '.join(S3DIS_CLASSES[1:])}")
-        tables.append(read_table(path, 6))
+        tables.append(read_table(path, 6, DatasetError))
         labels.append(np.full(len(tables[-1]), S3DIS_CLASSES.index(kind), np.int64))
     table = np.concatenate(tables)
     points, origin = centered(table[:, :3])
@@ -87,12 +88,12 @@ def read_semantic3d_cloud(root: Path, name: str) -> LabelledCloud:
     Raises:
         DatasetError: If the file is missing or damaged, or there is not a label for each point.
     """
-    table = read_table(_existing(root / f"{name}.txt"), 7)
+    table = read_table(_existing(root / f"{name}.txt"), 7, DatasetError)
     points, origin = centered(table[:, :3])
     intensity = ((table[:, 3] - INTENSITY_LOW) / (INTENSITY_HIGH - INTENSITY_LOW)).clip(0, 1).astype(np.float32)
     labels, truth = None, root / f"{name}.labels"
     if truth.is_file():
-        ids = read_table(truth, 1)[:, 0].astype(np.int64)
+        ids = read_table(truth, 1, DatasetError)[:, 0].astype(np.int64)
         if len(ids) != len(points):
             raise DatasetError(f"{truth}: got {len(ids)} labels, expected {len(points)} as there are points")
         labels = map_class_ids(ids, {i: i for i in range(len(SEMANTIC3D_CLASSES))}, str(truth))
@@ -119,21 +120,6 @@ def read_npm3d_cloud(root: Path, name: str) -> LabelledCloud:
     points, origin = centered(np.stack([fields[axis] for axis in "xyz"], axis=1))
     intensity = (fields["reflectance"] / HIGHEST_REFLECTANCE).clip(0, 1).astype(np.float32)
     return LabelledCloud(points, labels, None, intensity, origin=origin)
-
-
-def read_table(path: Path, columns: int) -> NDArray[np.float64]:
-    """Read a text file of numbers, ``(N, columns)``.
-
-    Raises:
-        DatasetError: If a row has not as many numbers.
-    """
-    try:
-        table = np.loadtxt(path, dtype=np.float64, ndmin=2, encoding="latin-1")
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: expected {columns} numbers a line: {error}") from error
-    if table.shape[1] != columns:
-        raise DatasetError(f"{path}: got {table.shape[1]} numbers a line, expected {columns}")
-    return table
 
 
 def read_vertices(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

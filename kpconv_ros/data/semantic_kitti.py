@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kpconv_ros.data.text_tables import read_table
+
 KITTI_CLASSES: tuple[str, ...] = (
     "unlabeled",
     "car",
@@ -233,7 +235,7 @@ class KittiSequence:
         path = self.folder / "poses.txt"
         if not path.exists():
             return None
-        cameras = self._pick_rows(_read_table(path, columns=12), path)
+        cameras = self._pick_rows(read_table(path, 12, KittiError), path)
         T_camera_lidar = read_calibration(self.folder / "calib.txt")
         T_map_camera = np.tile(np.eye(4), (len(cameras), 1, 1))
         T_map_camera[:, :3, :] = cameras.reshape(-1, 3, 4)
@@ -244,7 +246,7 @@ class KittiSequence:
         path = self.folder / "times.txt"
         if not path.exists():
             return np.array(self._rows, dtype=np.float64) * _SCAN_PERIOD
-        return self._pick_rows(_read_table(path, columns=1), path)[:, 0]
+        return self._pick_rows(read_table(path, 1, KittiError), path)[:, 0]
 
     def _pick_rows(self, table: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
         if max(self._rows) >= len(table):
@@ -285,13 +287,3 @@ def _size_of(path: Path) -> int:
     if not path.is_file():
         raise KittiError(f"{path}: no such file")
     return path.stat().st_size
-
-
-def _read_table(path: Path, columns: int) -> NDArray[np.float64]:
-    try:
-        table = np.loadtxt(path, dtype=np.float64, ndmin=2)
-    except ValueError as error:
-        raise KittiError(f"{path}: expected {columns} numbers a line: {error}") from error
-    if table.shape[1] != columns:
-        raise KittiError(f"{path}: got {table.shape[1]} numbers a line, expected {columns}")
-    return table

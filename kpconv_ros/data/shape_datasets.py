@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpconv_ros.data.labelled_cloud import DatasetError, LabelledCloud
-from kpconv_ros.data.scene_datasets import read_table
+from kpconv_ros.data.text_tables import read_table
 
 MODELNET_CLASSES = (
     *("airplane", "bathtub", "bed", "bench", "bookshelf", "bottle", "bowl", "car", "chair", "cone", "cup", "curtain"),
@@ -123,7 +123,7 @@ def read_shapenet_object(root: Path, name: str) -> LabelledCloud:
     categories = [known for known, _ in SHAPENET_PARTS.values()]
     if synset not in categories:
         raise DatasetError(f"{name}: got category {synset!r}, expected one of {', '.join(categories)}")
-    table, category = read_table(root / f"{name}.txt", 7), categories.index(synset)
+    table, category = read_table(root / f"{name}.txt", 7, DatasetError), categories.index(synset)
     parts, low = table[:, 6].astype(np.int64), first_part(category)
     high = first_part(category + 1)
     if len(parts) and not (low <= parts.min() and parts.max() < high):
