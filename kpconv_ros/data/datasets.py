@@ -9,6 +9,7 @@ those of the paper or of the authors' code.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,14 @@ from kpconv_ros.data.scene_datasets import (
     read_scannet_scene,
     read_semantic3d_cloud,
 )
-from kpconv_ros.data.shape_datasets import SHAPENET_PARTS, read_shapenet_object, shapenet_names
+from kpconv_ros.data.shape_datasets import (
+    MODELNET_CLASSES,
+    SHAPENET_PARTS,
+    modelnet_names,
+    read_modelnet_object,
+    read_shapenet_object,
+    shapenet_names,
+)
 
 IKA_CLASSES = (
     *("unlabeled", "road", "sidewalk", "building", "pole", "vegetation", "person", "two-wheeler"),
@@ -61,12 +69,17 @@ class Dataset:
     """What differs between datasets."""
 
     name: str
+    task: Literal["segmentation", "classification", "parts"]
+    """What is labelled: the points of scenes, whole objects (``LabelledCloud.category``), or both."""
     classes: tuple[str, ...]
-    """The first is that of unlabelled points, which no network predicts."""
+    """The first is that of what is unlabelled, which no network predicts; category c is ``classes[c + 1]`` where whole
+    objects are classified."""
     voxel_size: float
-    """Cell of the first level, metres."""
+    """Cell of the first level, metres (objects: in the unit sphere)."""
+    features: tuple[str, ...]
+    """Input features of a network by default, of :data:`kpconv_ros.mapping.features.FEATURE_NAMES`."""
     attributes: tuple[str, ...]
-    """What a point has beside its position: "color", "intensity"."""
+    """What a point has beside its position: "color", "intensity", "range" (the sensor stands at the origin)."""
     split_names: Names
     """Names of the clouds of a split, "train", "val" or "test", in a folder."""
     read: Read
@@ -179,16 +192,79 @@ SHAPENET_CLASSES = (
     *(f"{name} {part}" for name, (_, count) in SHAPENET_PARTS.items() for part in range(count)),
 )
 
+COLOR = ("red", "green", "blue")
 DATASETS = {
     dataset.name: dataset
     for dataset in (
-        Dataset("s3dis", S3DIS_CLASSES, 0.04, ("color",), s3dis_names, read_s3dis_room),
-        Dataset("scannet", SCANNET_CLASSES, 0.04, ("color",), scannet_names, read_scannet_scene),
         Dataset(
-            "semantic3d", SEMANTIC3D_CLASSES, 0.06, ("color", "intensity"), semantic3d_names, read_semantic3d_cloud
+            "s3dis",
+            "segmentation",
+            S3DIS_CLASSES,
+            0.04,
+            ("one", *COLOR, "height"),
+            ("color",),
+            s3dis_names,
+            read_s3dis_room,
         ),
-        Dataset("npm3d", NPM3D_CLASSES, 0.06, ("intensity",), npm3d_names, read_npm3d_cloud),
-        Dataset("shapenetpart", SHAPENET_CLASSES, 0.02, (), shapenet_names, read_shapenet_object),
-        Dataset("ika", IKA_CLASSES, 0.2, ("intensity",), ika_names, read_ika_view),
+        Dataset(
+            "scannet",
+            "segmentation",
+            SCANNET_CLASSES,
+            0.04,
+            ("one", *COLOR, "height"),
+            ("color",),
+            scannet_names,
+            read_scannet_scene,
+        ),
+        Dataset(
+            "semantic3d",
+            "segmentation",
+            SEMANTIC3D_CLASSES,
+            0.06,
+            ("one", *COLOR),
+            ("color", "intensity"),
+            semantic3d_names,
+            read_semantic3d_cloud,
+        ),
+        Dataset(
+            "npm3d",
+            "segmentation",
+            NPM3D_CLASSES,
+            0.06,
+            ("one",),
+            ("intensity",),
+            npm3d_names,
+            read_npm3d_cloud,
+        ),
+        Dataset(
+            "ika",
+            "segmentation",
+            IKA_CLASSES,
+            0.2,
+            ("one", "height", "intensity", "range"),
+            ("intensity", "range"),
+            ika_names,
+            read_ika_view,
+        ),
+        Dataset(
+            "modelnet40",
+            "classification",
+            ("unlabeled", *MODELNET_CLASSES),
+            0.02,
+            ("one",),
+            (),
+            modelnet_names,
+            read_modelnet_object,
+        ),
+        Dataset(
+            "shapenetpart",
+            "parts",
+            SHAPENET_CLASSES,
+            0.02,
+            ("one",),
+            (),
+            shapenet_names,
+            read_shapenet_object,
+        ),
     )
 }

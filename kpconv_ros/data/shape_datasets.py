@@ -3,11 +3,13 @@
 """Readers of the single objects of ModelNet40 and ShapeNetPart as they are published."""
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kpconv_ros.data.hdf5_shapes import count_shapes, read_shape
 from kpconv_ros.data.labelled_cloud import DatasetError, LabelledCloud
 from kpconv_ros.data.text_tables import read_table
 
@@ -36,6 +38,39 @@ SHAPENET_PARTS = {
     "Table": ("04379243", 3),
 }
 """Synset and number of parts of each category; the parts are numbered through, 0 to 49."""
+MESH_POINTS = 10_000
+"""Points drawn on a mesh that is read by name."""
+
+
+def modelnet_names(root: Path, split: str) -> list[str]:
+    """Return the objects of a split of ModelNet40; "val" is "test", there is no other.
+
+    Of the HDF5 form they are ``ply_data_SPLIT0.h5/ROW``, of the meshes ``CLASS/SPLIT/CLASS_0001``.
+    """
+    part = "train" if split == "train" else "test"
+    files = sorted(root.glob(f"ply_data_{part}*.h5"))
+    if files:
+        return [f"{path.name}/{row}" for path in files for row in range(count_shapes(path))]
+    folders = [root / category / part for category in MODELNET_CLASSES]
+    return [f"{folder.parent.name}/{part}/{path.stem}" for folder in folders for path in sorted(folder.glob("*.off"))]
+
+
+def read_modelnet_object(root: Path, name: str) -> LabelledCloud:
+    """Read an object by a name of :func:`modelnet_names`, in the units of its file.
+
+    The HDF5 form holds 1024 or 2048 points of an object; on a mesh ``MESH_POINTS`` are drawn, the same at each reading.
+
+    Raises:
+        DatasetError: If there is no such object, or its file is damaged.
+    """
+    file, _, row = name.rpartition("/")
+    if file.endswith(".h5"):
+        if not row.isdigit():
+            raise DatasetError(f"{name}: got row {row!r}, expected a number")
+        points, category = read_shape(root / file, int(row), len(MODELNET_CLASSES))
+        return LabelledCloud(points, None, category=category)
+    generator = np.random.default_rng(zlib.crc32(name.encode()))
+    return read_modelnet_mesh(root, name, MESH_POINTS, generator)
 
 
 def read_modelnet_mesh(root: Path, name: str, num_points: int, generator: np.random.Generator) -> LabelledCloud:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from kpconv_ros.data.datasets import DATASETS, find_dataset, s3dis_names
+from kpconv_ros.data.hdf5_shapes import read_shapes
 from kpconv_ros.data.labelled_cloud import DatasetError, LabelledCloud, centered
 from kpconv_ros.data.open3d_files import write_fields
 from kpconv_ros.data.scene_datasets import NUM_NYU_IDS, SCANNET_IDS
 from kpconv_ros.data.shape_datasets import (
+    MESH_POINTS,
     MODELNET_CLASSES,
     SHAPENET_PARTS,
     first_part,
@@ -81,11 +83,28 @@ def write_ika(root: Path) -> None:
     np.savez(root / "train/123.npz", xyz=POINTS, intensity=intensity, label=ids)
 
 
+SHAPES = RNG.uniform(-1, 1, (3, 6, 3)).astype(np.float32)
+
+
+def write_modelnet(root: Path) -> None:
+    h5py = pytest.importorskip("h5py", reason="needs h5py: pip install -r requirements-train.txt")
+    for name, rows, ids in (
+        ("train0", SHAPES[:2], [[8], [39]]),
+        ("train1", SHAPES[2:], [[0]]),
+        ("test0", SHAPES, [[1]] * 3),
+    ):
+        with h5py.File(root / f"ply_data_{name}.h5", "w") as file:
+            file["data"], file["label"] = rows, np.array(ids, np.uint8)
+            file["normal"] = rows
+    (root / "shape_names.txt").write_text("\n".join(MODELNET_CLASSES))
+
+
 WRITERS = {
     "s3dis": write_s3dis,
     "scannet": write_scannet,
     "semantic3d": write_semantic3d,
     "npm3d": write_npm3d,
+    "modelnet40": write_modelnet,
     "shapenetpart": write_shapenet,
     "ika": write_ika,
 }
@@ -115,7 +134,7 @@ def positions_of(cloud: LabelledCloud) -> np.ndarray:
     return cloud.points.astype(np.float64) + np.array(cloud.origin)
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", TRAIN)
 def test_what_is_written_in_the_published_format_is_read_back(folder_of, name: str) -> None:  # type: ignore[no-untyped-def]
     root, dataset = folder_of(name), find_dataset(name)
     names, labels = TRAIN[name]
@@ -196,6 +215,55 @@ def test_scannet_knows_every_nyu_id() -> None:
 def test_shapenet_has_fifty_parts_and_modelnet_forty_classes() -> None:
     assert first_part(len(SHAPENET_PARTS)) == 50 and len(DATASETS["shapenetpart"].classes) == 51
     assert len(set(MODELNET_CLASSES)) == 40
+
+
+def test_modelnet_is_read_from_its_hdf5_files(folder_of) -> None:  # type: ignore[no-untyped-def]
+    root, dataset = folder_of("modelnet40"), find_dataset("modelnet40")
+    names = dataset.names(root, "train")
+    assert names == ["ply_data_train0.h5/0", "ply_data_train0.h5/1", "ply_data_train1.h5/0"]
+    assert dataset.names(root, "test") == dataset.names(root, "val") == [f"ply_data_test0.h5/{i}" for i in range(3)]
+    for name, points, label in zip(names, SHAPES, ("chair", "xbox", "airplane")):
+        cloud = dataset.read(root, name)
+        np.testing.assert_array_equal(cloud.points, points)
+        assert cloud.labels is None and cloud.category is not None
+        assert dataset.classes[cloud.category + 1] == label
+    points, ids = read_shapes(root / "ply_data_train0.h5", 40)
+    np.testing.assert_array_equal(points, SHAPES[:2])
+    assert ids.tolist() == [8, 39]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("ply_data_train1.h5/1", "got row 1, expected 0 to 0"),
+        ("ply_data_train0.h5/x", "got row 'x', expected a number"),
+        ("ply_data_train7.h5/0", "no such file"),
+        ("shape_names.h5/0", "expected the datasets data and label"),
+        ("flat.h5/0", r"got data \(6, 3\) and label \(1,\)"),
+        ("wild.h5/0", r"got class ids \[40\], expected 0 to 39"),
+    ],
+)
+def test_spoilt_hdf5_files_are_named(folder_of, name: str, told: str) -> None:  # type: ignore[no-untyped-def]
+    import h5py
+
+    root = folder_of("modelnet40")
+    (root / "shape_names.h5").write_text("no HDF5")
+    for file_name, points, ids in (("flat", SHAPES[0], [1]), ("wild", SHAPES[:1], [40])):
+        with h5py.File(root / f"{file_name}.h5", "w") as file:
+            file["data"], file["label"] = points, ids
+    with pytest.raises(DatasetError, match=told):
+        find_dataset("modelnet40").read(root, name)
+
+
+def test_modelnet_meshes_are_read_where_there_is_no_hdf5_file(tmp_path: Path) -> None:
+    path = tmp_path / "chair/test/chair_0900.off"
+    path.parent.mkdir(parents=True)
+    path.write_text("OFF\n" + SQUARES)
+    dataset = find_dataset("modelnet40")
+    assert dataset.names(tmp_path, "test") == ["chair/test/chair_0900"]
+    one, same = (dataset.read(tmp_path, "chair/test/chair_0900") for _ in range(2))
+    np.testing.assert_array_equal(one.points, same.points)
+    assert len(one.points) == MESH_POINTS and one.category == MODELNET_CLASSES.index("chair")
 
 
 SQUARES = "4 3 0\n0 0 0\n1 0 0\n1 1 0\n0 0 9\n3 0 1 2\n3 0 0 0\n3 0 1 2\n"
