@@ -38,6 +38,8 @@ class Clip(NamedTuple):
     """Position of the sensor at each scan, ``(S, 3)``, metres, same frame."""
     ground_z: NDArray[np.float64]
     """Height of the ground under the sensor at each scan, ``(S,)``, metres, same frame."""
+    colors: tuple[NDArray[np.uint8], ...] | None = None
+    """Red, green, blue of each scan, ``(N, 3)``, or None where points have no colour."""
 
 
 class LabelledScan(NamedTuple):

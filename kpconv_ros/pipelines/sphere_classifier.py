@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kpconv_ros.checkpoint import Model
 from kpconv_ros.layers.low_precision import has_bfloat16
-from kpconv_ros.mapping.features import build_features
+from kpconv_ros.mapping.features import COLOR_NAMES, build_features
 from kpconv_ros.mapping.sphere_voting import PickedSphere
 
 Array = NDArray[Any]
@@ -43,7 +43,16 @@ class SphereClassifier:
             model: Network with its manifest, on its device.
             bf16: Multiply matrices in bfloat16 if the device has instructions for it.
             clock: Returns seconds.
+
+        Raises:
+            PipelineError: If the network needs colours, which maps do not hold.
         """
+        colors = [name for name in model.manifest.features if name in COLOR_NAMES]
+        if colors:
+            raise PipelineError(
+                f"model {model.manifest.name}: expected features that a map of scans has, got {', '.join(colors)}: "
+                "this network was trained on coloured clouds"
+            )
         self.manifest = model.manifest
         self.network = model.network.eval()
         self.num_classes = len(model.manifest.classes) - 1

@@ -11,7 +11,7 @@ Note:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class AugmentationConfig:
     height: float = param(0.15, "shift of the height feature, metres, standard deviation", 0.0, 5.0)
     intensity: float = param(0.2, "intensities are scaled by 1 +- this", 0.0, 1.0)
     intensity_drop: float = param(0.1, "probability that all intensities of a sphere are 0", 0.0, 1.0)
+    color_drop: float = param(0.2, "probability that all colours of a sphere are 0, as in the paper", 0.0, 1.0)
     thinning: float = param(0.3, "probability that a random share of the points is left out", 0.0, 1.0)
     mixing: float = param(0.0, "probability of a second sphere over the first (Mix3D, arXiv:2110.02210)", 0.0, 1.0)
     pasting: float = param(0.0, "probability that objects of another place are put on the ground", 0.0, 1.0)
@@ -68,6 +69,8 @@ class _Piece(NamedTuple):
     """Distance to the sensor of the scan that holds the point, ``(N,)``, metres."""
     labels: NDArray[np.int64]
     """``(N,)``, 0 is unlabelled."""
+    colors: Floats | None = None
+    """Red, green, blue, ``(N, 3)`` 0..1; None in a training whose clouds have none."""
 
     def at(self, place: Floats) -> "_Piece":
         """Return the same points relative to ``place`` (3,)."""
@@ -75,16 +78,16 @@ class _Piece(NamedTuple):
 
     def keep(self, rows: NDArray[np.bool_]) -> "_Piece":
         """Return the points that ``rows (N,)`` marks."""
-        return _Piece(self.points[rows], self.intensity[rows], self.ranges[rows], self.labels[rows])
+        return _Piece(*(None if column is None else column[rows] for column in self))  # type: ignore[arg-type]
 
 
 def _join(pieces: Sequence[_Piece]) -> _Piece:
-    return _Piece(
-        np.concatenate([piece.points for piece in pieces]),
-        np.concatenate([piece.intensity for piece in pieces]),
-        np.concatenate([piece.ranges for piece in pieces]),
-        np.concatenate([piece.labels for piece in pieces]),
-    )
+    columns = list(zip(*pieces, strict=True))
+    return _Piece(*(None if column[0] is None else np.concatenate(column) for column in columns))  # type: ignore[arg-type]
+
+
+def _colors_of(clip: Clip, scan: int, rows: NDArray[Any]) -> Floats | None:
+    return None if clip.colors is None else clip.colors[scan][rows].astype(np.float32) / 255
 
 
 def _find_objects(clips: list[Clip], labels: tuple[int, ...]) -> list[tuple[int, list[tuple[_Piece, float]]]]:
@@ -99,7 +102,8 @@ def _find_objects(clips: list[Clip], labels: tuple[int, ...]) -> list[tuple[int,
                     continue
                 points = clip.points[scan][rows]
                 ranges = np.linalg.norm(points - clip.sensors[scan].astype(np.float32), axis=1)
-                piece = _Piece(points, clip.intensities[scan][rows], ranges, of_scan[rows].astype(np.int64))
+                colors = _colors_of(clip, scan, rows)
+                piece = _Piece(points, clip.intensities[scan][rows], ranges, of_scan[rows].astype(np.int64), colors)
                 scans.append((piece, float(clip.ground_z[scan])))
             if scans:
                 found.append((label, scans))
@@ -188,7 +192,7 @@ class SphereCutter:
             points = offsets[near]
             ranges = np.linalg.norm(points - (clip.sensors[scan] - center).astype(np.float32), axis=1)
             labels = clip.labels[scan][near].astype(np.int64)
-            pieces.append(_Piece(points, clip.intensities[scan][near], ranges, labels))
+            pieces.append(_Piece(points, clip.intensities[scan][near], ranges, labels, _colors_of(clip, scan, near)))
         return _join(pieces)
 
     def _paste(self, generator: Generator, piece: _Piece, sensor: Floats) -> _Piece:
@@ -244,14 +248,19 @@ class SphereCutter:
         gain = generator.uniform(1 - config.intensity, 1 + config.intensity)
         gain *= generator.random() >= config.intensity_drop
         stretched = piece.ranges * np.sqrt(scale[0] * scale[1])
-        carried = np.stack([np.clip(piece.intensity * gain, 0, 1), stretched], axis=1).astype(np.float32)
+        columns = [np.clip(piece.intensity * gain, 0, 1), stretched]
+        if piece.colors is not None:
+            columns += list(piece.colors.T * np.float32(generator.random() >= config.color_drop))
+        carried = np.stack(columns, axis=1).astype(np.float32)
         lengths, labels = torch.tensor([len(tensor)]), torch.from_numpy(piece.labels)
         voxels = grid_subsample(tensor, lengths, self.voxel_size, torch.from_numpy(carried), labels)
         assert voxels.features is not None and voxels.labels is not None
         near = _nearest_rows(voxels.points.numpy() - shift, self.max_points)
         local = voxels.points.numpy()[near] - shift.astype(np.float32)
         height = local[:, 2] + ground * np.float32(scale[2]) + np.float32(generator.normal(0, config.height))
-        features = build_features(self.features, height, *voxels.features.numpy()[near].T)
+        intensity, ranges, *channels = voxels.features.numpy()[near].T
+        colors = np.stack(channels, axis=1) if channels else None
+        features = build_features(self.features, height, intensity, ranges, colors)
         return Sphere(torch.from_numpy(local), torch.from_numpy(features), voxels.labels[near] - 1)
 
 

@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 
 from kpconv_ros.checkpoint import Model
 from kpconv_ros.mapping.sphere_voting import PickedSphere
 from kpconv_ros.mapping.voxel_map import Sphere
-from kpconv_ros.pipelines.sphere_classifier import SphereClassifier
+from kpconv_ros.pipelines.live_segmenter import LiveSegmenter, LiveSegmenterConfig
+from kpconv_ros.pipelines.segmenter import Segmenter
+from kpconv_ros.pipelines.sphere_classifier import PipelineError, SphereClassifier
 
 
 def one_sphere(num_points: int = 200) -> PickedSphere:
@@ -41,3 +47,13 @@ def test_a_restarted_one_sees_the_same_views(model: Model) -> None:
     views = model.network.seen
     assert all(one.equal(other) for one, other in zip(views[:3], views[3:], strict=True))
     assert not views[0].equal(views[1])
+
+
+@pytest.mark.parametrize(
+    "make", [SphereClassifier, Segmenter, lambda model: LiveSegmenter(model, LiveSegmenterConfig())]
+)
+def test_a_network_that_needs_colours_is_refused(model: Model, make: Callable[[Model], object]) -> None:
+    features = ("one", "red", "green", "blue")
+    coloured = dataclasses.replace(model, manifest=dataclasses.replace(model.manifest, features=features))
+    with pytest.raises(PipelineError, match="model height: expected features that a map of scans has, got red, green"):
+        make(coloured)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from kpconv_ros.data.clips import Clip
+from kpconv_ros.mapping.features import FeatureError
 from kpconv_ros.training.spheres import AugmentationConfig, SphereCutter, _Piece
 
 PLAIN = AugmentationConfig(scale=0, jitter=0, height=0, intensity=0, intensity_drop=0, thinning=0)
@@ -92,6 +93,39 @@ def test_only_the_voxels_nearest_to_the_centre_stay(clip: Clip) -> None:
 def test_dropped_intensities_are_zero(clip: Clip) -> None:
     sphere = make_cutter(clip, AugmentationConfig(intensity_drop=1.0)).cut(np.random.default_rng(0))
     assert sphere.features[:, 2].eq(0).all()
+
+
+def colored(clip: Clip) -> Clip:
+    """The clip with the floor red and the wall a blue of 51."""
+    colors = [np.zeros((len(points), 3), np.uint8) for points in clip.points]
+    for rows in colors:
+        rows[:1500, 0], rows[1500:, 2] = 255, 51
+    return clip._replace(colors=tuple(colors))
+
+
+@pytest.mark.parametrize("mixing", [0.0, 1.0])
+def test_points_carry_their_colours(clip: Clip, mixing: float) -> None:
+    augmentation = replace(PLAIN, color_drop=0.0, thinning=0.5, mixing=mixing)
+    cutter = SphereCutter([colored(clip)], 5, 0.3, 2.0, ("blue", "red", "green"), 10_000, augmentation)
+    generator, seen = np.random.default_rng(0), set()
+    for _ in range(10):
+        features = cutter.cut(generator).features
+        np.testing.assert_allclose(features[:, 0], 0.2 * (1 - features[:, 1]), atol=1e-5)  # cells may hold both
+        assert features[:, 2].eq(0).all()
+        seen |= set(features[:, 1].tolist())
+    assert {0.0, 1.0} <= seen
+
+
+def test_dropped_colours_are_zero_as_often_as_asked(clip: Clip) -> None:
+    cutter = SphereCutter([colored(clip)], 5, 0.3, 2.0, ("red", "blue"), 10_000, replace(PLAIN, color_drop=0.5))
+    generator = np.random.default_rng(0)
+    dropped = [bool(cutter.cut(generator).features.eq(0).all()) for _ in range(100)]
+    assert 30 < sum(dropped) < 70
+
+
+def test_colours_of_clouds_without_any_are_refused(clip: Clip) -> None:
+    with pytest.raises(FeatureError, match="no colour"):
+        SphereCutter([clip], 5, 0.3, 2.0, ("red",), 10_000, PLAIN).cut(np.random.default_rng(0))
 
 
 @pytest.fixture
