@@ -7,7 +7,8 @@ those of the paper or of the authors' code.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +85,10 @@ class Dataset:
     """Names of the clouds of a split, "train", "val" or "test", in a folder."""
     read: Read
     """Reads a cloud by its name."""
+    sources: tuple[str, ...] = ()
+    """Patterns of the files of a cloud, for scenes: when one changes, what was prepared from it is out of date."""
+    licence: str = ""
+    """What holds for weights trained on it; empty: the terms of its authors."""
 
     @property
     def sphere_radius(self) -> float:
@@ -106,6 +111,8 @@ class Dataset:
         Raises:
             DatasetError: On an unknown split, or none of it in ``root``.
         """
+        if not root.is_dir():
+            raise DatasetError(f"{root}: no such folder, expected that of {self.name}")
         if split not in ("train", "val", "test"):
             raise DatasetError(f"split: got {split!r}, expected train, val or test")
         found = self.split_names(root, split)
@@ -114,14 +121,20 @@ class Dataset:
         return found
 
 
-def find_dataset(name: str) -> Dataset:
+def find_dataset(name: str, test_area: int = 5) -> Dataset:
     """Return a dataset of the table.
+
+    Args:
+        name: Of the dataset.
+        test_area: Area of S3DIS that its "val" and "test" are; the six give the 6-fold split.
 
     Raises:
         DatasetError: Naming those that are there.
     """
     if name not in DATASETS:
         raise DatasetError(f"dataset: got {name!r}, expected one of {', '.join(DATASETS)}")
+    if name == "s3dis" and test_area != 5:
+        return replace(DATASETS[name], split_names=partial(s3dis_names, test_area=test_area))
     return DATASETS[name]
 
 
@@ -205,6 +218,7 @@ DATASETS = {
             ("color",),
             s3dis_names,
             read_s3dis_room,
+            ("{name}/Annotations/*.txt",),
         ),
         Dataset(
             "scannet",
@@ -215,6 +229,7 @@ DATASETS = {
             ("color",),
             scannet_names,
             read_scannet_scene,
+            ("scans*/{name}/{name}_vh_clean_2*.ply",),
         ),
         Dataset(
             "semantic3d",
@@ -225,6 +240,7 @@ DATASETS = {
             ("color", "intensity"),
             semantic3d_names,
             read_semantic3d_cloud,
+            ("{name}.txt", "{name}.labels"),
         ),
         Dataset(
             "npm3d",
@@ -235,6 +251,7 @@ DATASETS = {
             ("intensity",),
             npm3d_names,
             read_npm3d_cloud,
+            ("*/{name}.ply", "{name}.ply"),
         ),
         Dataset(
             "ika",
@@ -245,6 +262,8 @@ DATASETS = {
             ("intensity", "range"),
             ika_names,
             read_ika_view,
+            ("{name}.npz",),
+            "MIT (trained on the ika VLP-32C views)",
         ),
         Dataset(
             "modelnet40",
