@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kpconv_ros.data.prepared_clouds import PreparedCloud
 from kpconv_ros.data.semantic_kitti import KITTI_CLASSES, KittiSequence
 from kpconv_ros.data.simulator import SIM_CLASSES, Simulator, SimulatorConfig
 from kpconv_ros.geometry.se3 import transform_points
@@ -59,6 +60,13 @@ def make_clip(scans: Sequence[LabelledScan], sensor_height: float) -> Clip:
     intensities = tuple(np.clip(scan.intensity, 0, 1).astype(np.float32) for scan in scans)
     labels = tuple(scan.labels for scan in scans)
     return Clip(points, intensities, labels, sensors, sensors[:, 2] - sensor_height)
+
+
+def cloud_clip(cloud: PreparedCloud) -> Clip:
+    """Return a static cloud as a clip of one scan, seen from the origin of its coordinates."""
+    colors = None if cloud.colors is None else (cloud.colors,)
+    ground_z = np.array([cloud.ground_z])
+    return Clip((cloud.points,), (cloud.intensity,), (cloud.labels,), np.zeros((1, 3)), ground_z, colors)
 
 
 def kitti_clips(root: Path, sequences: Sequence[str], sensor_height: float) -> Iterator[Clip]:

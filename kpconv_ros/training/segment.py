@@ -33,10 +33,10 @@ from kpconv_ros.training.batches import Batch, BatchLoader, make_batch
 from kpconv_ros.training.propagation import Branches, pair_clouds, propagate
 from kpconv_ros.training.segment_config import SegmentTrainingConfig, learning_rate_factor
 from kpconv_ros.training.segment_data import CLASSES, load_clips, make_cutter
+from kpconv_ros.training.segment_sources import SOURCES
 from kpconv_ros.training.spheres import SphereCutter
 
 ENCODERS = {"paper": PAPER_ENCODER, "deep": DEEP_ENCODER}
-LICENCES = {"simulator": "Apache-2.0", "semantickitti": "CC BY-NC-SA 4.0 (non-commercial: trained on SemanticKITTI)"}
 SCENE_BATCHES = 50  # from which the co-occurrence of classes in the training data is counted
 
 
@@ -219,7 +219,7 @@ class SegmentTraining:
             "sphere_radius": self.config.sphere_radius,
             "features": self.config.features,
             "intensity_scale": 1.0,
-            "licence": LICENCES[self.config.data],
+            "licence": SOURCES[self.config.data].licence,
         }
         save_model(folder, self.average.module, manifest)
 

@@ -8,14 +8,26 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from kpconv_ros.data.clips import KITTI_LIDAR, Clip, kitti_clips, kitti_label_of_simulated, simulated_clips
-from kpconv_ros.data.semantic_kitti import KITTI_CLASSES, KITTI_COLORS
-from kpconv_ros.data.simulator import SIM_CLASSES, SIM_COLORS, SimulatorConfig
+from kpconv_ros.data.clips import (
+    KITTI_LIDAR,
+    Clip,
+    ClipError,
+    cloud_clip,
+    kitti_clips,
+    kitti_label_of_simulated,
+    simulated_clips,
+)
+from kpconv_ros.data.datasets import DATASETS, find_dataset
+from kpconv_ros.data.prepared_clouds import default_folder, prepare_clouds
+from kpconv_ros.data.simulator import SimulatorConfig
 from kpconv_ros.training.propagation import weaken_labels
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
+from kpconv_ros.training.segment_sources import SOURCES
 from kpconv_ros.training.spheres import SphereCutter
 
-CLASSES = {"simulator": (SIM_CLASSES, SIM_COLORS), "semantickitti": (KITTI_CLASSES, KITTI_COLORS)}
+CLASSES = {name: (source.classes, source.colors) for name, source in SOURCES.items()}
+PREPARED_CELL = 0.5
+"""Cell of prepared clouds in cells of the network: spheres are laid on the grid anew after they were turned."""
 PASTED = {"bicycle", "motorcycle", "truck", "other-vehicle", "person", "bicyclist", "motorcyclist"}
 GROUND = {"road", "parking", "sidewalk", "other-ground", "terrain", "ground"}
 
@@ -37,11 +49,31 @@ def _load_all_labels(config: SegmentTrainingConfig) -> list[Clip]:
         lidar = SimulatorConfig(sensor_height=config.sensor_height)
         clips = simulated_clips(config.num_clips, config.num_scans, config.first_seed, lidar)
         return list(tqdm(clips, desc="simulating", total=config.num_clips, unit="clip"))
+    if not config.root:
+        raise ClipError(f"root: got none, expected the folder of {config.data}; name it with --root")
+    if config.data in DATASETS:
+        return _load_scenes(config)
     read = kitti_clips(Path(config.root), config.sequences, config.sensor_height)
     labels = kitti_label_of_simulated()
     added = simulated_clips(config.added_clips, config.num_scans, config.first_seed, KITTI_LIDAR, labels)
     total = len(config.sequences) + config.added_clips
     return list(tqdm(chain(read, added), desc="reading", total=total, unit="clip"))
+
+
+def _load_scenes(config: SegmentTrainingConfig) -> list[Clip]:
+    dataset, root = find_dataset(config.data, config.test_area), Path(config.root)
+    listed = config.sequences or [name for split in config.splits for name in dataset.names(root, split)]
+    names = list(dict.fromkeys(listed))
+    if not names:
+        raise ClipError("splits: got none, expected train, val or both")
+    folder = Path(config.cache) if config.cache else default_folder()
+    cell = config.voxel_size * PREPARED_CELL
+    clips = [
+        cloud_clip(cloud) for cloud in prepare_clouds(dataset, root, names, cell, folder, config.prepare_processes)
+    ]
+    if not any(clip.labels[0].any() for clip in clips):
+        raise ClipError(f"{root}: got {len(clips)} clouds of {dataset.name} without a labelled point, expected some")
+    return clips
 
 
 def make_cutter(config: SegmentTrainingConfig, clips: list[Clip]) -> SphereCutter:
