@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kpconv_ros.data.prepared_clouds import PreparedCloud
 from kpconv_ros.data.semantic_kitti import KITTI_CLASSES, KittiSequence
 from kpconv_ros.data.simulator import SIM_CLASSES, Simulator, SimulatorConfig
 from kpconv_ros.geometry.se3 import invert, transform_points
@@ -66,6 +67,13 @@ def clip_around_first(scans: Sequence[LabelledScan], sensor_height: float) -> Cl
     T_first_map = invert(scans[0].T_map_sensor)
     moved = [scan._replace(T_map_sensor=T_first_map @ scan.T_map_sensor) for scan in scans]
     return make_clip(moved, sensor_height)
+
+
+def cloud_clip(cloud: PreparedCloud) -> Clip:
+    """Return a static cloud as a clip of one scan, seen from the origin of its coordinates."""
+    colors = None if cloud.colors is None else (cloud.colors,)
+    ground_z = np.array([cloud.ground_z])
+    return Clip((cloud.points,), (cloud.intensity,), (cloud.labels,), np.zeros((1, 3)), ground_z, colors)
 
 
 def kitti_clips(root: Path, sequences: Sequence[str], sensor_height: float) -> Iterator[Clip]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kpconv_ros.data.datasets import Dataset
 from kpconv_ros.data.labelled_cloud import DatasetError
+from kpconv_ros.data.prepared_clouds import ground_height
 from kpconv_ros.data.semantic_kitti import KittiError, KittiSequence
 from kpconv_ros.geometry.se3 import transform_points
 
@@ -21,8 +22,6 @@ KITTI_SPLITS = {
     "test": tuple(f"{number:02d}" for number in range(11, 22)),
 }
 """Sequences of each split, as in the authors' ``semantic-kitti.yaml``."""
-GROUND_PERCENTILE = 5.0
-MOST_HEIGHTS = 1_000_000  # looked at to find the ground
 
 
 class View(NamedTuple):
@@ -61,9 +60,8 @@ def static_clouds(dataset: Dataset, root: Path, names: Sequence[str]) -> Iterato
         cloud = dataset.read(root, name)
         if not len(cloud.points):
             raise DatasetError(f"{root}, {name}: got no points, expected some")
-        heights = cloud.points[:: -(-len(cloud.points) // MOST_HEIGHTS), 2]
         view = View(cloud.points, cloud.intensity, -np.array(cloud.origin))
-        yield PosedCloud(name, (view,), cloud.labels, float(np.percentile(heights, GROUND_PERCENTILE)))
+        yield PosedCloud(name, (view,), cloud.labels, ground_height(cloud.points))
 
 
 def kitti_clouds(

@@ -178,6 +178,7 @@ def _write(table: NDArray[np.void], ground_z: float, target: Path) -> None:
         with os.fdopen(handle, "wb") as file:
             np.save(file, table)
             file.write(FOOTER.pack(ground_z, _checksum(table, ground_z)))
+        Path(temporary).chmod(0o644)  # mkstemp lets only the owner read
         Path(temporary).replace(target)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -29,10 +29,10 @@ from kpconv_ros.training.processes import mean_over_processes, num_processes, pr
 from kpconv_ros.training.propagation import Branches, pair_clouds, propagate
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
 from kpconv_ros.training.segment_data import CLASSES, UNALTERED, load_clips, load_held_out, make_cutter
+from kpconv_ros.training.segment_sources import SOURCES
 from kpconv_ros.training.spheres import SphereCutter
 
 ENCODERS = {"paper": PAPER_ENCODER, "deep": DEEP_ENCODER, "paper_deformable": PAPER_DEFORMABLE_ENCODER}
-LICENCES = {"simulator": "Apache-2.0", "semantickitti": "CC BY-NC-SA 4.0 (non-commercial: trained on SemanticKITTI)"}
 SMALLEST_WEIGHT = 1e-6  # in place of 0, where no process has a label
 SCENE_BATCHES = 50  # from which the co-occurrence of classes in the training data is counted
 
@@ -155,7 +155,7 @@ class SegmentTraining(TrainingLoop[Batch]):
             "sphere_radius": self.config.sphere_radius,
             "features": self.config.features,
             "intensity_scale": 1.0,
-            "licence": LICENCES[self.config.data],
+            "licence": SOURCES[self.config.data].licence,
         }
         save_model(folder, self.average.module, manifest)
 

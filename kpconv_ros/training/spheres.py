@@ -22,6 +22,7 @@ from kpconv_ros.config_io import param
 from kpconv_ros.data.clips import Clip
 from kpconv_ros.geometry.voxel_grid import grid_subsample
 from kpconv_ros.mapping.features import build_features
+from kpconv_ros.training.cloud_index import CloudIndex, index_clips
 from kpconv_ros.training.rings import elevation_limits, rings_of_points
 
 Floats = NDArray[np.float32]
@@ -147,6 +148,8 @@ class SphereCutter:
         self.features, self.max_points, self.augmentation = features, max_points, augmentation
         counts = [[np.bincount(labels, minlength=num_classes + 1) for labels in clip.labels] for clip in clips]
         self.counts = [np.stack(scans) for scans in counts]  # (S, C + 1) of each clip
+        self._counts_of_clip = np.array([scans.sum(0) for scans in self.counts]).reshape(len(clips), num_classes + 1)
+        self._indices = index_clips(clips, radius)
         self.ground = ground
         self.objects = _find_objects(clips, objects) if augmentation.pasting > 0 else []
         self.limits = [
@@ -156,7 +159,7 @@ class SphereCutter:
 
     def class_counts(self) -> NDArray[np.int64]:
         """Return the points of each class over all clips, ``(C,)``."""
-        return np.asarray(sum(scans.sum(0) for scans in self.counts))[1:]
+        return np.asarray(self._counts_of_clip.sum(0))[1:]
 
     def cut(self, generator: Generator) -> Sphere:
         """Draw a map of some scans of a clip and a sphere in it; then, at times, mix it with another; then alter it."""
@@ -185,27 +188,33 @@ class SphereCutter:
         """Draw a clip, the last scan of its map and a labelled point of that scan."""
         if generator.random() < self.augmentation.balance:
             label = int(generator.choice(np.flatnonzero(self.class_counts()) + 1))
-            clip = int(generator.choice([i for i, counts in enumerate(self.counts) if counts[:, label].any()]))
+            clip = int(generator.choice(np.flatnonzero(self._counts_of_clip[:, label])))
             last = int(generator.choice(np.flatnonzero(self.counts[clip][:, label])))
-            return clip, last, int(generator.choice(np.flatnonzero(self.clips[clip].labels[last] == label)))
-        clip = int(generator.integers(len(self.clips)))
-        last = int(generator.integers(len(self.clips[clip].labels)))
-        return clip, last, int(generator.choice(np.flatnonzero(self.clips[clip].labels[last])))
+            return clip, last, self._draw_row(generator, clip, last, label)
+        clip = int(generator.choice(np.flatnonzero(self._counts_of_clip[:, 1:].any(axis=1))))
+        last = int(generator.choice(np.flatnonzero(self.counts[clip][:, 1:].any(axis=1))))
+        return clip, last, self._draw_row(generator, clip, last, None)
+
+    def _draw_row(self, generator: Generator, clip: int, scan: int, label: int | None) -> int:
+        """Draw a point of a label, or of any but 0 if it is None."""
+        index, labels = self._indices[clip][scan], self.clips[clip].labels[scan]
+        if index is not None:
+            return index.draw_row(generator, label)
+        return int(generator.choice(np.flatnonzero(labels if label is None else labels == label)))
 
     def _gather(self, generator: Generator, clip_index: int, first: int, last: int, center: Floats) -> _Piece:
         """Return the points of some scans around ``center`` (3,), at times without a share of the lidar's rings."""
         clip, config, kept = self.clips[clip_index], self.augmentation, None
         if config.ring_drop > 0 and generator.random() < config.ring_drop:
             kept = generator.random(config.rings) < generator.uniform(*KEPT_SHARES)
-        reach = np.float32(self.radius * 1.05)
+        indices, reach = self._indices[clip_index], np.float32(self.radius * 1.05)
         pieces = []
         for scan in range(first, last + 1):
-            offsets = clip.points[scan] - center
-            near = np.einsum("ij,ij->i", offsets, offsets) <= reach * reach
+            near, points = _find_near(clip.points[scan], indices[scan], center, reach)
             if kept is not None:
                 seen, limits = clip.sensors[scan].astype(np.float32), self.limits[clip_index][scan]
-                near[near] = kept[rings_of_points(clip.points[scan][near], seen, limits, config.rings)]
-            points = offsets[near]
+                rows = kept[rings_of_points(clip.points[scan][near], seen, limits, config.rings)]
+                near, points = near[rows], points[rows]
             ranges = np.linalg.norm(points - (clip.sensors[scan] - center).astype(np.float32), axis=1)
             labels = clip.labels[scan][near].astype(np.int64)
             pieces.append(_Piece(points, clip.intensities[scan][near], ranges, labels, _colors_of(clip, scan, near)))
@@ -279,6 +288,16 @@ class SphereCutter:
         colors = np.stack(channels, axis=1) if channels else None
         features = build_features(self.features, height, intensity, ranges, colors)
         return Sphere(torch.from_numpy(local), torch.from_numpy(features), voxels.labels[near] - 1)
+
+
+def _find_near(
+    points: Floats, index: CloudIndex | None, center: Floats, reach: np.float32
+) -> tuple[NDArray[np.integer], Floats]:
+    """Return the rows of the points within ``reach`` of a place, in order, and where they are from there."""
+    rows = None if index is None else index.rows_near(center, float(reach))
+    offsets = (points if rows is None else points[rows]) - center
+    near = np.flatnonzero(np.einsum("ij,ij->i", offsets, offsets) <= reach * reach)
+    return (near if rows is None else rows[near]), offsets[near]
 
 
 def _nearest_rows(points: NDArray[np.floating], most: int) -> NDArray[np.int64]:

@@ -60,6 +60,7 @@ def test_a_second_call_reads_nothing_but_what_was_kept(tmp_path: Path, monkeypat
     monkeypatch.setattr(prepared_clouds, "_prepare", lambda task: pytest.fail(f"prepared {task.name} again"))
     [second] = prepare(tmp_path)
     np.testing.assert_array_equal(first.points, second.points)
+    assert files(tmp_path)[0].stat().st_mode & 0o777 == 0o644  # other users may read it
     assert first.ground_z == second.ground_z
 
 
