@@ -22,7 +22,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config_io": set(),
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
     "checkpoint_import": {"checkpoint", "networks"},
+<<<<<<< HEAD
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
+=======
+    "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"},
+>>>>>>> a18f122 (Export KP-FCNN and KP-CNN as ONNX and torch.export archives, with a check against the network on a real cloud)
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
     | {"shape_checkpoint", "evaluation"},  # the latter's metrics
@@ -30,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"layers", "shape_checkpoint"},
     "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"},
     "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated
-    "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import"},
+    "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }
 ROS = {
     *("rclpy", "ament_index_python", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs"),
