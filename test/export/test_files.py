@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exported files give the logits of the network, for clouds of any size."""
 
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +24,6 @@ from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 
 SIZE = 0.25
 RIGID = ("simple", "strided", "residual")
-DEFORMABLE = ("simple", "deformable_strided")
 SIZES = {"num_classes": 4, "in_features": 2, "voxel_size": SIZE, "width": 16}
 CLOUDS = ([400, 150], [60], [1])
 
@@ -34,17 +36,18 @@ class Exported(NamedTuple):
     folder: Path
 
 
-def export(network: KPFCNN | KPCNN, folder: Path, *formats: str) -> Exported:
-    """Write a network whose batch norms have statistics of their own."""
+def export(network: KPFCNN | KPCNN, folder: Path) -> Exported:
+    """Write a network in all formats, whose batch norms have statistics of their own."""
     for norm in network.modules():
         if isinstance(norm, PackedBatchNorm):
             assert norm.running_mean is not None and norm.running_var is not None
             norm.running_mean.normal_(std=0.1)
             norm.running_var.uniform_(0.1, 0.5)
-    description = describe(network.eval(), None, "tiny", "ab12")
+    known = {"classes": ("road", "car", "pole", "fence"), "features": ("one", "height"), "sphere_radius": 4.0}
+    description = replace(describe(network.eval(), None, "tiny", "ab12"), **known)  # type: ignore[arg-type]
     program = trace_network(network, description)
-    for name in formats:
-        WRITERS[name](program, description, folder / f"tiny.{name}")
+    for name, write in WRITERS.items():
+        write(program, description, folder / f"tiny.{name}")
     return Exported(network, description, folder)
 
 
@@ -53,7 +56,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A KP-FCNN in all formats."""
     torch.manual_seed(0)
     network = KPFCNN(KPFCNNConfig(**SIZES, encoder=RIGID))  # type: ignore[arg-type]
-    return export(network, tmp_path_factory.mktemp("segmenter"), "onnx", "pt2")
+    return export(network, tmp_path_factory.mktemp("segmenter"))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A KP-CNN in all formats."""
     torch.manual_seed(0)
     network = KPCNN(KPCNNConfig(**SIZES, encoder=RIGID, hidden=32))  # type: ignore[arg-type]
-    return export(network, tmp_path_factory.mktemp("classifier"), "onnx", "pt2")
+    return export(network, tmp_path_factory.mktemp("classifier"))
 
 
 def check(exported: Exported, file_format: str) -> None:
@@ -87,10 +90,23 @@ def test_clouds_of_any_size_get_the_logits_of_the_network(
     check(request.getfixturevalue(kind), file_format)
 
 
-def test_a_deformable_network_is_exported_too(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    network = KPFCNN(KPFCNNConfig(**SIZES, encoder=DEFORMABLE))  # type: ignore[arg-type]
-    check(export(network, tmp_path, "pt2"), "pt2")
+def test_the_documented_example_labels_a_scan(
+    segmenter: Exported, repository: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    scan = generator.uniform((-6, -6, -2, 0), (6, 6, 0, 1), (800, 4)).astype(np.float32)
+    scan[0] = np.nan
+    scan.tofile("scan.bin")
+    shutil.copy(segmenter.folder / "tiny.onnx", "street_sim.onnx")
+    example = re.search(r"```python\n(.*?)```", (repository / "docs" / "export.md").read_text("utf-8"), re.DOTALL)
+    assert example is not None
+    exec(example[1], {})
+    counts = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert tuple(counts) == segmenter.description.classes
+    inside = np.square(scan[1:, :3] - (0, 0, -1)).sum(1) < 4**2
+    assert sum(map(int, counts.values())) == pytest.approx(np.count_nonzero(inside), rel=0.1)  # whole voxels
 
 
 def test_onnx_names_its_inputs_and_sizes_and_holds_the_metadata(segmenter: Exported) -> None:
