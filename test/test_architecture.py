@@ -22,11 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config_io": set(),
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
     "checkpoint_import": {"checkpoint", "networks"},
-<<<<<<< HEAD
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
-=======
     "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"},
->>>>>>> a18f122 (Export KP-FCNN and KP-CNN as ONNX and torch.export archives, with a check against the network on a real cloud)
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
     | {"shape_checkpoint", "evaluation"},  # the latter's metrics

@@ -107,17 +107,13 @@ def load_described(model: str) -> tuple[KPFCNN | KPCNN, Description, Manifest | 
     if not path.is_file():
         raise CheckpointError(f"weights: expected the file {path}, which is missing")
     network = load_network(path)
+    if not isinstance(network, KPFCNN | KPCNN):
+        raise ExportError(f"{path}: expected a KP-FCNN or a KP-CNN, got a {type(network).__name__}")
     return network, describe(network, None, path.stem, file_sha256(path)), None
 
 
 def describe(network: KPFCNN | KPCNN, manifest: Manifest | None, name: str = "", sha256: str = "") -> Description:
-    """Describe a network by its Config and its manifest; without one, by its name and the SHA-256 of its weights.
-
-    Raises:
-        ExportError: If it is neither a KP-FCNN nor a KP-CNN.
-    """
-    if not isinstance(network, KPFCNN | KPCNN):
-        raise ExportError(f"expected a KP-FCNN or a KP-CNN, got a {type(network).__name__}")
+    """Describe a network by its Config and its manifest; without one, by its name and the SHA-256 of its weights."""
     config = network.config
     sizes = {
         "network": type(network).__name__,

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from kpconv_ros.checkpoint import CheckpointError, load_manifest, save_network
-from kpconv_ros.export.description import Description, ExportError, describe, load_described
+from kpconv_ros.export.description import Description, ExportError, load_described
 from kpconv_ros.networks.kpcnn import KPCNN, KPCNNConfig
+from kpconv_ros.networks.part_kpfcnn import PartKPFCNN, PartKPFCNNConfig
 
 DESCRIPTION = Description(
     "a name", "KPFCNN", 2, 1, 0.1, (0.25, 0.5), (0.25,), (), "ab12", "CC BY", ("road", "car"), ("one",), 4.0
@@ -54,5 +55,7 @@ def test_weights_alone_are_described_by_their_config(tmp_path: Path) -> None:
 def test_what_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nothing\.safetensors"):
         load_described(str(tmp_path / "nothing.safetensors"))
-    with pytest.raises(ExportError, match="expected a KP-FCNN or a KP-CNN, got a KPCNNConfig"):
-        describe(KPCNNConfig(3, 2, 0.05), None)  # type: ignore[arg-type]
+    parts = PartKPFCNNConfig(3, 2, 0.05, width=8, encoder=("simple", "strided"), num_parts=(1, 2))
+    save_network(PartKPFCNN(parts), tmp_path / "parts.safetensors")
+    with pytest.raises(ExportError, match="expected a KP-FCNN or a KP-CNN, got a PartKPFCNN"):
+        load_described(str(tmp_path / "parts.safetensors"))
