@@ -72,21 +72,24 @@ def load_drive() -> tuple[Scan, ...]:
 
 @lru_cache
 def load_sphere() -> tuple[Tensor, Tensor]:
-    """Return the voxels of a 4 m sphere of the merged drive, ``(M, 3)`` about its centre, and their lengths ``(1,)``.
+    """Return the voxels of a 4 m sphere of the drive, ``(M, 3)`` about its centre, and their lengths ``(1,)``."""
+    return load_spheres(1, SPHERE_RADIUS, SPHERE_POINTS)
 
-    Of the places along the drive the one is taken whose sphere is nearest to 20,000 voxels.
+
+def load_spheres(count: int, radius: float, num_points: int) -> tuple[Tensor, Tensor]:
+    """Return the voxels of spheres of the merged drive, packed, each about its centre, and their lengths ``(count,)``.
+
+    Of the places along the drive those are taken whose spheres are nearest to ``num_points`` voxels.
     """
     drive = load_drive()
     merged = np.concatenate([scan.in_map() for scan in drive])
     middle = drive[len(drive) // 2].T_map_sensor
-    best: Tensor | None = None
+    spheres = []
     for angle in np.linspace(0, 2 * np.pi, 12, endpoint=False):
         for distance in (0.0, 5.0, 7.0, 9.0):
             center = middle[:3, 3] + distance * np.array([np.cos(angle), np.sin(angle), -0.1])
-            inside = merged[np.square(merged - center).sum(1) < SPHERE_RADIUS**2] - center
+            inside = merged[np.square(merged - center).sum(1) < radius**2] - center
             cloud = torch.from_numpy(inside.astype(np.float32))
-            voxels = grid_subsample(cloud, torch.tensor([len(cloud)]), VOXEL_SIZE).points
-            if best is None or abs(len(voxels) - SPHERE_POINTS) < abs(len(best) - SPHERE_POINTS):
-                best = voxels
-    assert best is not None
-    return best, torch.tensor([len(best)])
+            spheres.append(grid_subsample(cloud, torch.tensor([len(cloud)]), VOXEL_SIZE).points)
+    best = sorted(spheres, key=lambda voxels: abs(len(voxels) - num_points))[:count]
+    return torch.cat(best), torch.tensor([len(voxels) for voxels in best])

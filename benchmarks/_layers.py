@@ -17,7 +17,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
 from reference import kpconv as dense  # noqa: E402
 from reference import kpfcnn as dense_network  # noqa: E402
 
-__all__ = ["dense", "dense_network", "forget_influences", "layer_neighborhood", "limit_of", "relative_error"]
+__all__ = [
+    "dense",
+    "dense_network",
+    "forget_influences",
+    "layer_neighborhood",
+    "limit_of",
+    "limited_pyramid",
+    "relative_error",
+]
 KEPT = 0.9  # share of points that keep all their neighbours under the authors' limits
 
 
@@ -41,7 +49,11 @@ def layer_neighborhood(radius: float) -> Neighborhood:
 
 def sphere_pyramid(radii: tuple[float, ...]) -> list[Level]:
     """Return the levels of the sphere, limited likewise."""
-    points, lengths = load_sphere()
+    return limited_pyramid(*load_sphere(), radii)
+
+
+def limited_pyramid(points: Tensor, lengths: Tensor, radii: tuple[float, ...]) -> list[Level]:
+    """Return the levels of packed voxels ``(N, 3)``, limited likewise."""
     full = build_pyramid(points, lengths, VOXEL_SIZE, radii)
     return build_pyramid(points, lengths, VOXEL_SIZE, radii, tuple(limit_of(level.neighborhood) for level in full))
 

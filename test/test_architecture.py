@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
     "checkpoint_import": {"checkpoint", "networks"},
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
+    "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"},
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
     | {"shape_checkpoint", "evaluation"},  # the latter's metrics
@@ -30,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"layers", "shape_checkpoint"},
     "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"},
     "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated
-    "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import"},
+    "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }
 ROS = {
     *("rclpy", "ament_index_python", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs", "lifecycle_msgs"),

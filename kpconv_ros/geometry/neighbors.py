@@ -38,6 +38,20 @@ class NeighborLists(NamedTuple):
         """Return the query of each pair, ``(E,)`` int64."""
         return torch.repeat_interleave(self.row_starts.diff().long())
 
+    def padded(self, filling: int, width: int | None = None) -> Tensor:
+        """Return the lists as the rows of a matrix, ``(M, H)`` int64; ``filling`` stands in empty places.
+
+        Args:
+            filling: The number of supports, for KPConv's shadow neighbour.
+            width: H, as long as the longest list or longer; by default as long, but at least 1.
+        """
+        counts, rows = self.row_starts.diff(), self.rows()
+        if width is None:
+            width = max(1, int(counts.max())) if len(counts) else 1
+        padded = self.columns.new_full((len(counts), width), filling, dtype=torch.int64)
+        padded[rows, torch.arange(len(rows), device=rows.device) - self.row_starts[rows].long()] = self.columns.long()
+        return padded
+
 
 def _check(queries: Tensor, supports: Tensor, query_lengths: Tensor, support_lengths: Tensor) -> None:
     check_packed(queries, query_lengths, "queries")
@@ -137,11 +151,7 @@ def find_neighbors(
     if max_neighbors < 1:
         raise NeighborError(f"max_neighbors: expected at least 1, got {max_neighbors}")
     lists = find_neighbor_lists(queries, supports, query_lengths, support_lengths, radius, max_neighbors)
-    rows = lists.rows()
-    places = torch.arange(len(rows), device=rows.device) - lists.row_starts[rows].long()
-    padded = torch.full((len(queries), max_neighbors), len(supports), dtype=torch.int64, device=queries.device)
-    padded[rows, places] = lists.columns.long()
-    return padded
+    return lists.padded(len(supports), max_neighbors)
 
 
 def find_nearest(

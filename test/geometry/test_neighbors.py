@@ -164,3 +164,11 @@ def test_what_cannot_be_answered_is_refused(batches: Batches) -> None:
             find_nearest(*batches, hint)
     with pytest.raises(NeighborError, match="supports"):
         find_k_nearest(queries[:5], supports[:2], torch.tensor([5]), torch.tensor([2]), 3)
+
+
+def test_lists_are_padded_to_the_longest_or_to_a_width() -> None:
+    lists = NeighborLists(torch.tensor([0, 2, 2, 3], dtype=torch.int32), torch.tensor([4, 1, 0], dtype=torch.int32))
+    assert lists.padded(9).tolist() == [[4, 1], [9, 9], [0, 9]]
+    assert lists.padded(9, 3).tolist() == [[4, 1, 9], [9, 9, 9], [0, 9, 9]]
+    empty = NeighborLists(torch.zeros(3, dtype=torch.int32), torch.zeros(0, dtype=torch.int32))
+    assert empty.padded(9).tolist() == [[9], [9]] and empty.padded(9).dtype == torch.int64
