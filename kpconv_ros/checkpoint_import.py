@@ -146,8 +146,8 @@ def config_of_parameters(
     try:
         if blocks[ends[0]] == "global_average":
             return KPCNNConfig(**sizes, hidden=len(state["head_mlp.mlp.weight"]), dropout=0.0)
-        switches = {"half_decoder": "reduce_fc", "leaky_logits": LEAKY_LOGITS}
-        return KPFCNNConfig(**sizes, **{ours: parameters.get(name, ["0"]) != ["0"] for ours, name in switches.items()})
+        half, leaky = (parameters.get(name, ["0"]) != ["0"] for name in ("reduce_fc", LEAKY_LOGITS))
+        return KPFCNNConfig(**sizes, half_decoder=half, leaky_logits=leaky)
     except NetworkError as error:
         raise ImportFormatError(str(error)) from error
 

@@ -86,7 +86,8 @@ class DeformableKPConv(nn.Module):
     def place_kernels(self, features: Tensor, neighborhood: Neighborhood) -> Tensor:
         """Return the deformed kernel points of each query, x_k + Delta_k(x) of Eq. (4), ``(M, K, 3)``, metres."""
         shifts = (self.offsets(features, neighborhood) + self.offset_bias).unflatten(1, (-1, 3)) * self.sigma
-        return self.kernel_points + shifts.to(self.kernel_points.dtype)
+        placed: Tensor = self.kernel_points + shifts.to(self.kernel_points.dtype)
+        return placed
 
 
 def _check_features(features: Tensor, neighborhood: Neighborhood, channels: int) -> None:

@@ -129,8 +129,7 @@ class Encoder(nn.ModuleList):
             out = config.width * 2**level
             if strided:
                 self.widths.append(width)
-            switches = (deformable, strided, config.shadow_pooling, config.slope)
-            self.append(ResidualBlock(width, out, *sizes, *switches))
+            self.append(ResidualBlock(width, out, *sizes, deformable, strided, config.shadow_pooling, config.slope))
             width, level = out, level + strided
         self.widths.append(width)
 

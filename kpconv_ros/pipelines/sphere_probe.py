@@ -127,4 +127,5 @@ class SphereProbe:
             NetworkError: If there is no such block.
         """
         kernel = placed_kernel(self.network.encoder, self.levels, self.features, block, torch.zeros(3))
-        return PlacedKernel(*(part.cpu() for part in kernel[:4]), sigma=kernel.sigma)
+        points, rigid_points, neighbors, weights = (part.cpu() for part in kernel[:4])
+        return PlacedKernel(points, rigid_points, neighbors, weights, kernel.sigma)
