@@ -16,14 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import yaml
 
 from kpconv_ros.checkpoint import WEIGHTS, load_network
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping, load_config
 from kpconv_ros.data.clips import Clip
 from kpconv_ros.evaluation.metrics import ConfusionMatrix
 from kpconv_ros.evaluation.understanding_pictures import draw_ablation
 from kpconv_ros.networks.kpfcnn import KPFCNN
+from kpconv_ros.training.loop_config import load_changed_config
 from kpconv_ros.training.segment import SegmentTraining
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
 from kpconv_ros.training.segment_data import load_clips, make_cutter
@@ -64,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train what is not trained yet, score it, and write table and picture."""
-    config = _read_config(args)
+    given = {"root": args.root, "sequences": args.sequences}
+    changes = {name: value for name, value in given.items() if value}
+    config = load_changed_config(SegmentTrainingConfig, args.config, args.set, changes)
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
     spheres, clips, rows = cut_held_out(config, args.held_out, args.spheres), load_clips(config), []
@@ -125,11 +126,3 @@ def write_rows(path: Path, rows: Sequence[AblationRow]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(AblationRow._fields)
         writer.writerows([*row[:-1], f"{row.miou:.5f}"] for row in rows)
-
-
-def _read_config(args: argparse.Namespace) -> SegmentTrainingConfig:
-    plain = config_to_mapping(load_config(SegmentTrainingConfig, args.config))
-    given = {"root": args.root, "sequences": args.sequences}
-    plain |= {name: value for name, value in given.items() if value}
-    plain |= {name: yaml.safe_load(value) for name, value in (words.split("=", 1) for words in args.set)}
-    return config_from_mapping(SegmentTrainingConfig, plain, "arguments")
