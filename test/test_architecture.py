@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"},
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
-    | {"shape_checkpoint", "evaluation"},  # the latter's metrics
+    | {"shape_checkpoint", "evaluation", "pipelines"},  # metrics, and the voting test, of trainings that are compared
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
     | {"layers", "shape_checkpoint"},
     "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"},

@@ -96,8 +96,8 @@ class SegmentTraining(TrainingLoop[Batch]):
         return make_batch(self.cutter, self.config.batch_points, self.config.seed, index)
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of a batch, and the accuracy over the labelled voxels."""
-        config = self.config
+        """Return the loss of a batch; the accuracy over labelled voxels, and what DSP or NCM add, not weighted."""
+        config, scalars = self.config, dict[str, Tensor]()
         points, lengths, features, labels = batch
         with self.autocast():
             levels = self.network.build_levels(points, lengths)
@@ -109,15 +109,17 @@ class SegmentTraining(TrainingLoop[Batch]):
         total = self._total_weight(labels)
         loss = segmentation_loss(logits, labels, self.weights, config.lovasz, total)
         if branches is not None:
-            loss = loss + config.gap * branches.gap()  # Eq. (11) of DSP
+            scalars["gap"] = branches.gap()
+            loss = loss + config.gap * scalars["gap"]  # Eq. (11) of DSP
             if config.propagation == "intra":  # Eq. (12)
                 loss = loss + segmentation_loss(branches.reallocated, labels, self.weights, config.lovasz, total)
         if config.ncm > 0:
             lists, is_reverse = levels[0].neighborhood.lists, self.scene is not None
-            loss = loss + config.ncm * ncm_loss(logits, labels, lists, self.scene, is_reverse)
+            scalars["ncm"] = ncm_loss(logits, labels, lists, self.scene, is_reverse)
+            loss = loss + config.ncm * scalars["ncm"]
         loss = loss + config.regularization * self.network.regularization()
         right = (logits.detach().argmax(1) == labels)[labels >= 0].float().mean()
-        return loss, {"accuracy": right}
+        return loss, {"accuracy": right, **{name: value.detach() for name, value in scalars.items()}}
 
     def _total_weight(self, labels: Tensor) -> Tensor | None:
         """Return by what cross entropies are divided, so that their mean over several processes is over all points."""
