@@ -33,6 +33,8 @@ class View(NamedTuple):
     """``(N,)``, 0..1, or None where the dataset has none."""
     sensor: NDArray[np.float64]
     """Where it was seen from, ``(3,)``, metres, same frame; for a static cloud the origin of its coordinates."""
+    colors: NDArray[np.float32] | None = None
+    """Red, green and blue, ``(N, 3)``, 0..1, or None where the dataset has none."""
 
 
 class PosedCloud(NamedTuple):
@@ -60,7 +62,7 @@ def static_clouds(dataset: Dataset, root: Path, names: Sequence[str]) -> Iterato
         cloud = dataset.read(root, name)
         if not len(cloud.points):
             raise DatasetError(f"{root}, {name}: got no points, expected some")
-        view = View(cloud.points, cloud.intensity, -np.array(cloud.origin))
+        view = View(cloud.points, cloud.intensity, -np.array(cloud.origin), cloud.colors)
         yield PosedCloud(name, (view,), cloud.labels, ground_height(cloud.points))
 
 

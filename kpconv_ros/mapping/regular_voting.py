@@ -47,18 +47,43 @@ class RegularVoting:
         self.tests: Array = np.zeros(0, np.int32)
         """Spheres that each voxel was in, ``(V,)`` int32."""
         self._wanted = np.zeros(0, bool)
+        self._colors = np.zeros((0, 3), np.float32)  # means
+        self._num_colored = np.zeros(0, np.int64)  # points in each mean
         self._cell_of_voxel = self._voxels_by_cell = self._first_of_cell = self._short_in_cell = np.zeros(0, np.int64)
 
-    def insert(self, points: Array, intensity: Array | None, sensor: Array) -> None:
-        """Add points ``(N, 3)``, metres, map frame, seen from ``sensor`` (3,); those that are not finite are left out.
+    def insert(self, points: Array, intensity: Array | None, sensor: Array, colors: Array | None = None) -> None:
+        """Add points; those that are not finite are left out.
+
+        Args:
+            points: ``(N, 3)``, metres, map frame.
+            intensity: ``(N,)`` 0..1, or None.
+            sensor: ``(3,)`` from where they were seen, metres, map frame.
+            colors: ``(N, 3)`` 0..1, or None.
 
         Raises:
             MappingError: If the shapes do not fit.
         """
         if intensity is not None and len(intensity) != len(points):
             raise MappingError(f"intensity: expected shape ({len(points)},), got {intensity.shape}")
+        if colors is not None and colors.shape != (len(points), 3):
+            raise MappingError(f"colors: expected shape ({len(points)}, 3), got {colors.shape}")
         for rows in _chunks(len(points)):
-            self.voting.voxels.insert(points[rows], None if intensity is None else intensity[rows], 0.0, sensor)
+            found = self.voting.voxels.insert(points[rows], None if intensity is None else intensity[rows], 0.0, sensor)
+            if colors is not None:
+                self._mix_colors(found, colors[rows])
+
+    def _mix_colors(self, voxels: Array, colors: Array) -> None:
+        """Take ``colors`` (N, 3) of points in ``voxels`` (N,), -1 for none, into the means."""
+        num_new = len(self.voting.voxels) - len(self._colors)
+        self._colors = np.concatenate([self._colors, np.zeros((num_new, 3), np.float32)])
+        self._num_colored = np.concatenate([self._num_colored, np.zeros(num_new, np.int64)])
+        colors, voxels = colors[voxels >= 0], voxels[voxels >= 0]
+        added = np.bincount(voxels, minlength=len(self._colors))
+        self._num_colored += added
+        for channel in range(3):
+            sums = np.bincount(voxels, colors[:, channel], len(self._colors))
+            mean = self._colors[:, channel]
+            mean += (sums - added * mean) / np.maximum(self._num_colored, 1)
 
     def start(self, num_tests: int, wanted: Array | None = None) -> None:
         """Begin to count; nothing is inserted from here on.
@@ -74,6 +99,8 @@ class RegularVoting:
         if num_tests < 1:
             raise MappingError(f"num_tests: expected at least 1, got {num_tests}")
         voxels, cells = self.voting.voxels, self.voting.cells
+        if len(self._colors):
+            self._mix_colors(np.empty(0, np.int64), np.empty((0, 3), np.float32))  # voxels without one are black
         self.num_tests = num_tests
         self.tests = np.zeros(len(voxels), np.int32)
         self._wanted = np.full(len(voxels), wanted is None)
@@ -115,7 +142,9 @@ class RegularVoting:
         picked = self._cut_sphere_with(int(rows[np.argmin(self.tests[rows])]))
         self.voting.accept(picked)
         self._count(picked.sphere.voxels)
-        return picked
+        if not len(self._colors):
+            return picked
+        return picked._replace(sphere=picked.sphere._replace(colors=self._colors[picked.sphere.voxels]))
 
     def add_votes(self, picked: PickedSphere, probabilities: Array) -> None:
         """Add the network's ``probabilities`` (M, C) for the points of a sphere."""

@@ -42,6 +42,8 @@ class Sphere(NamedTuple):
     """Mean distance from which each voxel was seen, ``(M,)`` float32, metres."""
     voxels: Array
     """``(M,)`` int64 rows of the map."""
+    colors: Array | None = None
+    """Red, green and blue, ``(M, 3)`` float32, 0..1, where they are known; a map of live scans has none."""
 
 
 class VoxelMap:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kpconv_ros.checkpoint import Model
 from kpconv_ros.data.posed_clouds import PosedCloud, View
+from kpconv_ros.mapping.features import COLOR_NAMES
 from kpconv_ros.mapping.regular_voting import RegularVoting
 from kpconv_ros.mapping.sphere_voting import PickedSphere, SphereVoting, SphereVotingConfig
 from kpconv_ros.pipelines.live_segmenter import check_points
@@ -72,7 +73,7 @@ class CloudVoter:
             raise PipelineError(f"num_votes, max_sphere_points, sphere_batch: expected 1 or more, got {self.config}")
         if not 0 < self.config.border_weight <= 1:
             raise PipelineError(f"border_weight: expected a number above 0 up to 1, got {self.config.border_weight}")
-        self._classifier = SphereClassifier(model)
+        self._classifier = SphereClassifier(model, has_colors=True)
 
     def label(self, cloud: PosedCloud, on_progress: Callable[[int, int], None] | None = None) -> VotedLabels:
         """Label every point of the last view of a cloud.
@@ -82,7 +83,7 @@ class CloudVoter:
             on_progress: Called after each batch with the voxels that have their tests, and all that need them.
 
         Raises:
-            PipelineError: If a shape is wrong, or the network needs an intensity that the cloud does not have.
+            PipelineError: If a shape is wrong, or the network needs intensities or colours that the cloud lacks.
         """
         last = cloud.views[-1]
         voting = self._lay_out(cloud)
@@ -105,15 +106,20 @@ class CloudVoter:
         voting = RegularVoting(spheres, np.random.default_rng(self.config.seed))
         voting.voting.reset(find_middle(last))
         for view in cloud.views:
-            voting.insert(check_points(view.points), self._intensity_of(view, cloud.name), view.sensor)
+            intensity, colors = self._attributes_of(view, cloud.name)
+            voting.insert(check_points(view.points), intensity, view.sensor, colors)
         voting.start(self.config.num_votes, last if len(cloud.views) > 1 else None)
         return voting
 
-    def _intensity_of(self, view: View, name: str) -> Array | None:
-        """Intensities as they are: the readers bring them to 0..1, for trainings too."""
-        if view.intensity is None and "intensity" in self._classifier.manifest.features:
+    def _attributes_of(self, view: View, name: str) -> tuple[Array | None, Array | None]:
+        """Intensities and colours as they are: the readers bring them to 0..1, for trainings too."""
+        features = set(self._classifier.manifest.features)
+        if view.intensity is None and "intensity" in features:
             raise PipelineError(f"{name}: expected intensities, which the network needs, got none")
-        return view.intensity
+        needs_colors = bool(features.intersection(COLOR_NAMES))
+        if view.colors is None and needs_colors:
+            raise PipelineError(f"{name}: expected colours, which the network needs, got none")
+        return view.intensity, view.colors if needs_colors else None
 
     def _voting_config(self) -> SphereVotingConfig:
         manifest = self._classifier.manifest

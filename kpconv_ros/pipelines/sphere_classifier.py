@@ -36,19 +36,26 @@ class PipelineError(ValueError):
 class SphereClassifier:
     """Runs the network on several spheres at once and knows what a point costs."""
 
-    def __init__(self, model: Model, bf16: bool = False, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        model: Model,
+        bf16: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
+        has_colors: bool = False,
+    ) -> None:
         """Wrap a loaded model.
 
         Args:
             model: Network with its manifest, on its device.
             bf16: Multiply matrices in bfloat16 if the device has instructions for it.
             clock: Returns seconds.
+            has_colors: Whether the spheres will have colours; those of a map of scans have none.
 
         Raises:
-            PipelineError: If the network needs colours, which maps do not hold.
+            PipelineError: If the network needs colours and there will be none.
         """
         colors = [name for name in model.manifest.features if name in COLOR_NAMES]
-        if colors:
+        if colors and not has_colors:
             raise PipelineError(
                 f"model {model.manifest.name}: expected features that a map of scans has, got {', '.join(colors)}: "
                 "this network was trained on coloured clouds"
@@ -127,4 +134,5 @@ class SphereClassifier:
 
     def _features(self, picked: PickedSphere, ground_z: float) -> Array:
         height = picked.sphere.points[:, 2] + np.float32(picked.center[2] - ground_z)
-        return build_features(self.manifest.features, height, picked.sphere.intensity, picked.sphere.ranges)
+        sphere = picked.sphere
+        return build_features(self.manifest.features, height, sphere.intensity, sphere.ranges, sphere.colors)

@@ -153,6 +153,32 @@ def test_points_that_are_all_equal_share_one_voxel() -> None:
     assert len(set(voting.label_points(np.ones((9, 3)))[0])) == 1
 
 
+def test_colours_are_means_over_the_voxel_also_of_several_clouds_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regular_voting, "CHUNK", 400)
+    generator, voting = np.random.default_rng(0), make_voting()
+    first, second, plain = scene(seed=1), scene(seed=2), scene(seed=3) + 50.0
+    first[5] = np.nan
+    colors = generator.uniform(0, 1, (len(first) + len(second), 3)).astype(np.float32)
+    voting.insert(first, None, np.zeros(3), colors[: len(first)])
+    voting.insert(second, None, np.zeros(3), colors[len(first) :])
+    voting.insert(plain, None, np.zeros(3))
+    voting.start(1)
+    voxel_of_point = voting.voting.voxels.find(np.concatenate([first, second]))
+    num_black = 0
+    while picked := voting.next_sphere():
+        shown = picked.sphere.colors
+        assert shown is not None and shown.dtype == np.float32
+        for voxel, color in zip(picked.sphere.voxels, shown, strict=True):
+            inside = colors[voxel_of_point == voxel]
+            num_black += not len(inside)
+            np.testing.assert_allclose(color, inside.mean(axis=0) if len(inside) else 0.0, atol=1e-5)
+    assert num_black > 0
+    without = make_voting()
+    without.insert(first, None, np.zeros(3))
+    without.start(1)
+    assert (sphere := without.next_sphere()) is not None and sphere.sphere.colors is None
+
+
 def test_what_does_not_fit_is_refused() -> None:
     voting = make_voting()
     with pytest.raises(MappingError, match=r"expected shape \(3,\), got \(2,\)"):

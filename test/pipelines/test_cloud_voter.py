@@ -119,6 +119,18 @@ def test_intensities_that_the_network_needs_must_be_there(model: Model) -> None:
     assert (CloudVoter(bare, CloudVoterConfig(num_votes=1)).label(cloud).labels > 0).all()
 
 
+def test_a_network_of_coloured_clouds_sees_their_colours(model: Model) -> None:
+    """Green tells a height that is the true one upside down, so the labels are too."""
+    points, labels = layers()
+    features = ("one", "green", "intensity")
+    coloured = Model(dataclasses.replace(model.manifest, features=features), model.network)
+    with pytest.raises(PipelineError, match="colours, which the network needs"):
+        CloudVoter(coloured).label(cloud_of(points))
+    view = view_of(points)._replace(colors=np.stack([0 * points[:, 2], 3.0 - points[:, 2], 0 * points[:, 2]], axis=1))
+    result = CloudVoter(coloured, CloudVoterConfig(num_votes=2)).label(PosedCloud("cloud", (view,), None, 0.0))
+    assert (result.labels == 4 - labels).mean() > 0.97
+
+
 def test_an_empty_cloud_has_no_labels(model: Model) -> None:
     result = CloudVoter(model).label(cloud_of(np.zeros((0, 3), np.float32)))
     assert len(result.labels) == result.num_spheres == result.fewest_tests == 0
