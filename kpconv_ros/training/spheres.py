@@ -9,9 +9,8 @@ Note:
     and the number of scans in the map is drawn too, because a live map holds one scan at its start and many later.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,9 +22,9 @@ from kpconv_ros.data.clips import Clip
 from kpconv_ros.geometry.voxel_grid import grid_subsample
 from kpconv_ros.mapping.features import build_features
 from kpconv_ros.training.cloud_index import CloudIndex, index_clips
+from kpconv_ros.training.pieces import Floats, Piece, colors_of, find_objects, join
 from kpconv_ros.training.rings import elevation_limits, rings_of_points
 
-Floats = NDArray[np.float32]
 MIN_POINTS = 16  # a sphere with fewer teaches nothing
 MOST_PASTED = 3  # objects at once
 OBJECT_RADIUS = 4.0  # m, what is of one class this near to a point of it is one object
@@ -64,58 +63,6 @@ class Sphere(NamedTuple):
     """``(M,)`` int64, class index without the unlabelled one; -1 does not count."""
 
 
-class _Piece(NamedTuple):
-    """Points around a place, before they are altered."""
-
-    points: Floats
-    """Relative to the place, ``(N, 3)``, metres."""
-    intensity: Floats
-    """``(N,)`` 0..1."""
-    ranges: Floats
-    """Distance to the sensor of the scan that holds the point, ``(N,)``, metres."""
-    labels: NDArray[np.int64]
-    """``(N,)``, 0 is unlabelled."""
-    colors: Floats | None = None
-    """Red, green, blue, ``(N, 3)`` 0..1; None in a training whose clouds have none."""
-
-    def at(self, place: Floats) -> "_Piece":
-        """Return the same points relative to ``place`` (3,)."""
-        return self._replace(points=self.points - place)
-
-    def keep(self, rows: NDArray[np.bool_]) -> "_Piece":
-        """Return the points that ``rows (N,)`` marks."""
-        return _Piece(*(None if column is None else column[rows] for column in self))  # type: ignore[arg-type]
-
-
-def _join(pieces: Sequence[_Piece]) -> _Piece:
-    columns = list(zip(*pieces, strict=True))
-    return _Piece(*(None if column[0] is None else np.concatenate(column) for column in columns))  # type: ignore[arg-type]
-
-
-def _colors_of(clip: Clip, scan: int, rows: NDArray[Any]) -> Floats | None:
-    return None if clip.colors is None else clip.colors[scan][rows].astype(np.float32) / 255
-
-
-def _find_objects(clips: list[Clip], labels: tuple[int, ...]) -> list[tuple[int, list[tuple[_Piece, float]]]]:
-    """Return, for each clip and label in it, the label, and the points of each scan with the height of its ground."""
-    found = []
-    for clip in clips:
-        for label in labels:
-            scans = []
-            for scan, of_scan in enumerate(clip.labels):
-                rows = of_scan == label
-                if not rows.any():
-                    continue
-                points = clip.points[scan][rows]
-                ranges = np.linalg.norm(points - clip.sensors[scan].astype(np.float32), axis=1)
-                colors = _colors_of(clip, scan, rows)
-                piece = _Piece(points, clip.intensities[scan][rows], ranges, of_scan[rows].astype(np.int64), colors)
-                scans.append((piece, float(clip.ground_z[scan])))
-            if scans:
-                found.append((label, scans))
-    return found
-
-
 class SphereCutter:
     """Cuts random spheres from clips."""
 
@@ -151,7 +98,7 @@ class SphereCutter:
         self._counts_of_clip = np.array([scans.sum(0) for scans in self.counts]).reshape(len(clips), num_classes + 1)
         self._indices = index_clips(clips, radius)
         self.ground = ground
-        self.objects = _find_objects(clips, objects) if augmentation.pasting > 0 else []
+        self.objects = find_objects(clips, objects) if augmentation.pasting > 0 else []
         self.limits = [
             [elevation_limits(points, sensor) for points, sensor in zip(clip.points, clip.sensors, strict=True)]
             for clip in (clips if augmentation.ring_drop > 0 else [])
@@ -167,10 +114,10 @@ class SphereCutter:
         if generator.random() < self.augmentation.mixing:
             other, other_ground = self._cut_piece(generator)
             lift = np.array([0, 0, other_ground - ground], np.float32)  # both grounds at one height
-            piece = _join([piece, other._replace(points=other.points + lift)])
+            piece = join([piece, other._replace(points=other.points + lift)])
         return self._finish(generator, piece, ground)
 
-    def _cut_piece(self, generator: Generator) -> tuple[_Piece, np.float32]:
+    def _cut_piece(self, generator: Generator) -> tuple[Piece, np.float32]:
         """Return the points of a sphere and its centre's height above ground."""
         while True:
             clip_index, last, row = self._draw_center(generator)
@@ -202,7 +149,7 @@ class SphereCutter:
             return index.draw_row(generator, label)
         return int(generator.choice(np.flatnonzero(labels if label is None else labels == label)))
 
-    def _gather(self, generator: Generator, clip_index: int, first: int, last: int, center: Floats) -> _Piece:
+    def _gather(self, generator: Generator, clip_index: int, first: int, last: int, center: Floats) -> Piece:
         """Return the points of some scans around ``center`` (3,), at times without a share of the lidar's rings."""
         clip, config, kept = self.clips[clip_index], self.augmentation, None
         if config.ring_drop > 0 and generator.random() < config.ring_drop:
@@ -217,10 +164,10 @@ class SphereCutter:
                 near, points = near[rows], points[rows]
             ranges = np.linalg.norm(points - (clip.sensors[scan] - center).astype(np.float32), axis=1)
             labels = clip.labels[scan][near].astype(np.int64)
-            pieces.append(_Piece(points, clip.intensities[scan][near], ranges, labels, _colors_of(clip, scan, near)))
-        return _join(pieces)
+            pieces.append(Piece(points, clip.intensities[scan][near], ranges, labels, colors_of(clip, scan, near)))
+        return join(pieces)
 
-    def _paste(self, generator: Generator, piece: _Piece, sensor: Floats) -> _Piece:
+    def _paste(self, generator: Generator, piece: Piece, sensor: Floats) -> Piece:
         """Put up to three objects, turned, on the ground of a piece that is seen from ``sensor`` (3,)."""
         places = np.flatnonzero(np.isin(piece.labels, self.ground))
         pieces = [piece]
@@ -235,9 +182,9 @@ class SphereCutter:
             turn = np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
             points = (put.points @ turn + place).astype(np.float32)
             pieces.append(put._replace(points=points, ranges=np.linalg.norm(points - sensor, axis=1)))
-        return _join(pieces)
+        return join(pieces)
 
-    def _draw_object(self, generator: Generator) -> _Piece:
+    def _draw_object(self, generator: Generator) -> Piece:
         """Draw an object, the classes as often; its points are relative to the ground under its middle."""
         labels = sorted({label for label, _ in self.objects})
         label = labels[generator.integers(len(labels))]
@@ -247,20 +194,20 @@ class SphereCutter:
         piece, ground_z = scans[last]
         seed = piece.points[generator.integers(len(piece.points))]
         pieces = [part for part, _ in scans[int(generator.integers(0, last + 1)) : last + 1]]
-        near = _join(pieces)
+        near = join(pieces)
         near = near.keep(np.linalg.norm(near.points[:, :2] - seed[:2], axis=1) < OBJECT_RADIUS)
         lowest = near.points[:, 2].min()
         foot = lowest - np.clip(lowest - ground_z, 0, MOST_LIFTED)
         middle = (near.points[:, :2].min(0) + near.points[:, :2].max(0)) / 2
         return near.at(np.array([*middle, foot], np.float32))
 
-    def _thin(self, generator: Generator, piece: _Piece) -> _Piece:
+    def _thin(self, generator: Generator, piece: Piece) -> Piece:
         if generator.random() >= self.augmentation.thinning:
             return piece
         kept = generator.random(len(piece.points)) < generator.uniform(*KEPT_SHARES)
         return piece.keep(kept)
 
-    def _finish(self, generator: Generator, piece: _Piece, ground: np.float32) -> Sphere:
+    def _finish(self, generator: Generator, piece: Piece, ground: np.float32) -> Sphere:
         """Turn, scale and flip the points, lay them on the grid and make the features."""
         config = self.augmentation
         angle = generator.uniform(0, 2 * np.pi)

@@ -10,7 +10,8 @@ import torch
 
 from kpconv_ros.data.clips import Clip
 from kpconv_ros.mapping.features import FeatureError
-from kpconv_ros.training.spheres import AugmentationConfig, SphereCutter, _Piece
+from kpconv_ros.training.pieces import Piece
+from kpconv_ros.training.spheres import AugmentationConfig, SphereCutter
 
 PLAIN = AugmentationConfig(scale=0, jitter=0, height=0, intensity=0, intensity_drop=0, thinning=0)
 FEATURES = ("one", "height", "intensity")
@@ -162,7 +163,7 @@ def test_a_pasted_object_is_thinner_farther_away_and_has_the_range_of_its_new_pl
     generator, sensor = np.random.default_rng(0), np.zeros(3, np.float32)
     source = float(np.linalg.norm([3.7, 3.7, 1.0]))
     for distance, share in ((source, 1.0), (3 * source, 1 / 9)):
-        floor = _Piece(np.array([[distance, 0, 0]], np.float32), *np.zeros((2, 1), np.float32), np.array([1]))
+        floor = Piece(np.array([[distance, 0, 0]], np.float32), *np.zeros((2, 1), np.float32), np.array([1]))
         pieces = [cutter._paste(generator, floor, sensor) for _ in range(30)]
         objects = [piece.keep(piece.labels == 2) for piece in pieces]
         counts = [len(piece.points) / round(len(piece.points) / (400 * share)) for piece in objects]
@@ -170,7 +171,7 @@ def test_a_pasted_object_is_thinner_farther_away_and_has_the_range_of_its_new_pl
         for piece in objects:
             np.testing.assert_allclose(piece.ranges, np.linalg.norm(piece.points, axis=1), rtol=1e-5)
             np.testing.assert_allclose(piece.ranges, distance, atol=2.0)
-    near = _Piece(np.array([[1.0, 0, 0]], np.float32), *np.zeros((2, 1), np.float32), np.array([1]))
+    near = Piece(np.array([[1.0, 0, 0]], np.float32), *np.zeros((2, 1), np.float32), np.array([1]))
     assert all(len(cutter._paste(generator, near, sensor).points) == 1 for _ in range(10))
 
 
