@@ -32,7 +32,7 @@ from kpconv_ros.nodes.pose_msg import PoseError
 from kpconv_ros.nodes.poses import PoseConfig, PoseFinder
 from kpconv_ros.nodes.qos import AdaptiveSubscription, stream_qos
 from kpconv_ros.nodes.run import use_large_messages
-from kpconv_ros.nodes.scan_processor import ScanProcessor
+from kpconv_ros.nodes.scan_processor import NO_FACTS, ScanProcessor
 from kpconv_ros.nodes.segment_config import SegmentConfig
 from kpconv_ros.nodes.spinning import spin_node
 from kpconv_ros.pipelines.live_segmenter import LiveSegmenter, LiveSegmenterConfig
@@ -57,7 +57,7 @@ class SegmentNode(LifecycleNode):
             ParameterError: If a parameter is unknown or wrong.
         """
         super().__init__("segment", **node_arguments)
-        self.statistics = Statistics()
+        self.statistics = Statistics(NO_FACTS)
         self._model: Model | None = None
         self._segmenter: LiveSegmenter | None = None
         self._outputs: ScanOutputs | None = None
@@ -217,27 +217,28 @@ class SegmentNode(LifecycleNode):
         return NodeState(
             lifecycle=self._state_machine.current_state[1],
             enabled=config.enabled,
-            model=config.model,
-            device=self._device_text(),
+            work="segmenting",
+            hardware_id=config.model,
             input_topic=subscription.topic_name if subscription else INPUT_TOPIC,
             input_reliability="reliable" if subscription and subscription.reliable else "best effort",
             num_publishers=subscription.num_publishers() if subscription else 0,
             num_unmatched=subscription.num_unmatched() if subscription else 0,
             num_dropped=self._worker.slot.num_dropped if self._worker else 0,
             limit_ms=1e3 * config.processing_limit,
-            gpu_memory_mb=self._gpu_memory_mb(),
+            facts=self._facts(),
         )
+
+    def _facts(self) -> dict[str, object]:
+        facts: dict[str, object] = {"model": self._settings.config.model, "device": self._device_text()}
+        if self._model is not None and self._device_text().startswith("cuda"):
+            import torch
+
+            facts["gpu_memory_mb"] = f"{torch.cuda.memory_allocated(self._device_text()) / 2**20:.0f}"
+        return facts
 
     def _device_text(self) -> str:
         device = self._settings.config.device
         return device if self._model is None else str(choose_device(device))
-
-    def _gpu_memory_mb(self) -> float | None:
-        if self._model is None or not self._device_text().startswith("cuda"):
-            return None
-        import torch
-
-        return float(torch.cuda.memory_allocated(self._device_text())) / 2**20
 
     def _stop(self) -> None:
         if self._input is not None:
