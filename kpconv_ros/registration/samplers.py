@@ -102,7 +102,13 @@ class RandomSampler:
     """Uniformly random points."""
 
     def sample(self, points: Array, num_points: int, context: SamplingContext = ALONE) -> Array:
-        return permute(len(check_request(points, num_points)), context.random())[:num_points]
+        count = len(check_request(points, num_points))
+        if 4 * num_points > count:
+            return permute(count, context.random())[:num_points]
+        drawn = torch.randint(count, (2 * num_points,), generator=context.random()).numpy()  # at least half differ
+        _, first = np.unique(drawn, return_index=True)
+        rows: Array = drawn[np.sort(first)][:num_points]
+        return rows
 
 
 class FarthestPointSampler:

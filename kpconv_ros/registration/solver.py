@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registration of a few points with a target cloud by a library: small_gicp, or Open3D in its place.
 
-Both linearise at the estimate with a motion of the source, ``T exp(xi)``, ``xi = (rotation, translation)``.
+Both linearise at the estimate with a motion of the source, ``T exp(xi)``, ``xi = (translation, rotation)``.
 """
 
 from dataclasses import dataclass
@@ -43,8 +43,9 @@ class RegistrationResult:
     T_target_source: Array
     """``(4, 4)`` float64."""
     information: Array
-    """Hessian of half the squared plane distances, ``(6, 6)``, by a motion of the source: rotation [rad] first, then
-    translation [m], both in the source frame. Times the inverse variance of a distance it is the inverse covariance."""
+    """Hessian of half the squared plane distances, ``(6, 6)``, by a motion of the source: translation [m] first,
+    then rotation [rad], both in the source frame. Divided by the variance of a distance it is the inverse
+    covariance."""
     num_inliers: int
     """Source points with a target point within the largest distance."""
     fitness: float
@@ -77,6 +78,11 @@ class Target:
     def small_gicp_cloud(self) -> tuple[small_gicp.PointCloud, small_gicp.KdTree]:
         """The cloud with normals (and covariances for gicp), and its tree."""
         return _small_gicp_cloud(self.points, self.config)
+
+    @cached_property
+    def normals(self) -> Array:
+        """Unit normals of the points, ``(M, 3)``; zero where too few are near."""
+        return np.ascontiguousarray(self.small_gicp_cloud[0].normals()[:, :3])
 
     @cached_property
     def open3d_cloud(self) -> Any:
@@ -146,7 +152,7 @@ def _solve_by_small_gicp(source: Array, target: Target, guess: Array, config: So
     inliers = int(found.num_inliers)
     return RegistrationResult(
         T_target_source=np.array(found.T_target_source),
-        information=np.array(found.H),
+        information=np.roll(found.H, 3, (0, 1)),  # its rotation comes first
         num_inliers=inliers,
         fitness=inliers / len(source),
         rmse=float(np.sqrt(2.0 * found.error / max(inliers, 1))),  # the error is half the sum of squares
@@ -217,5 +223,5 @@ def plane_information(
     """
     distances = np.einsum("ij,ij->i", transform_points(T_target_source, source) - target, normals)
     turned = normals @ T_target_source[:3, :3]  # R^T n
-    jacobian = np.hstack([np.cross(source, turned), turned])  # (m, 6)
+    jacobian = np.hstack([turned, np.cross(source, turned)])  # (m, 6)
     return jacobian.T @ jacobian, distances
