@@ -52,6 +52,19 @@ class Weakness(NamedTuple):
         """Whether there is such a motion."""
         return len(self.translations) + len(self.rotations) > 0
 
+    def project(self, covariance: Array, rotation: Array) -> Array:
+        """Return the part of a covariance ``(6, 6)`` along these motions.
+
+        Args:
+            covariance: Translation first, about the axes of the target frame.
+            rotation: Of the source in the target frame, ``(3, 3)``.
+        """
+        onto = np.zeros((6, 6))
+        for part, directions in ((slice(0, 3), self.translations), (slice(3, 6), self.rotations)):
+            turned = directions @ rotation.T
+            onto[part, part] = turned.T @ turned
+        return onto @ covariance @ onto
+
 
 def find_weakness(information: Array, min_share: float) -> Weakness:
     """Find the motions about which a registration has least information.
