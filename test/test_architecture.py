@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "networks": {"layers", "geometry", "kernels"},
     "losses": {"geometry"},
     "mapping": {"geometry", "kernels", "config_io"},
+    "registration": {"geometry", "kernels", "config_io"},
     "codec": {"geometry", "kernels"},
     "config_io": set(),
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
     | {"shape_checkpoint", "evaluation", "pipelines"},  # metrics, and the voting test, of trainings that are compared
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
-    | {"layers", "shape_checkpoint"},
+    | {"layers", "shape_checkpoint", "registration"},
     "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"},
     "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
