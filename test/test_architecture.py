@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
     | {"layers", "shape_checkpoint", "registration"},
     "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"},
-    "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated
+    "nodes": {"pipelines", "registration", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }
 ROS = {
