@@ -41,18 +41,20 @@ class SpinningNode:
 
 
 class Listener(SpinningNode):
-    """Keeps what is published, and asks services."""
+    """Keeps what is published, and asks services. Of diagnostics it keeps those of one node, if that is named."""
 
-    def __init__(self, context, name):
+    def __init__(self, context, name, diagnosed=""):
         super().__init__(rclpy.create_node(name, context=context))
         self._changed = threading.Condition()
         self.heard: dict[str, list] = {}
-        self.listen(DiagnosticArray, "/diagnostics")
+        self.listen(DiagnosticArray, "/diagnostics", only=lambda message: message.status[0].name.startswith(diagnosed))
 
-    def listen(self, message_type, topic, qos=None):
+    def listen(self, message_type, topic, qos=None, only=lambda message: True):
         self.heard.setdefault(topic, [])
 
         def keep(message):
+            if not only(message):
+                return
             with self._changed:
                 self.heard[topic].append(message)
                 self._changed.notify_all()

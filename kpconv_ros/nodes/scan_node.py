@@ -260,7 +260,8 @@ class ScanNode(LifecycleNode, Generic[ConfigT]):
 
     def _publish_diagnostics(self) -> None:
         stamp = self.get_clock().now().to_msg()
-        message = diagnostic_message(self.get_name(), stamp, self._node_state(), self.statistics.snapshot())
+        name = self.get_fully_qualified_name().lstrip("/")  # two robots have a node of this name each
+        message = diagnostic_message(name, stamp, self._node_state(), self.statistics.snapshot())
         self._diagnostics.publish(message)
 
     def _node_state(self) -> NodeState:

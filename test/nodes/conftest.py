@@ -32,7 +32,7 @@ class Probe(Listener):
     """Sends clouds and odometry to a segment node and keeps what it publishes."""
 
     def __init__(self, context):
-        super().__init__(context, "probe")
+        super().__init__(context, "probe", diagnosed="segment")
         self._stamp = 1000.0
         self.with_odometry = True
         self.clouds = self.node.create_publisher(PointCloud2, "/segment/input/points", stream_qos())
