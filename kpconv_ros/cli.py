@@ -40,6 +40,7 @@ COMMANDS = (
     Command("test segment", "kpconv_ros.evaluation.voting_command", "voting test of a model on a dataset, submissions"),
     Command("test classify", "kpconv_ros.evaluation.classify_command", "accuracy of a model on a dataset of objects"),
     Command("test parts", "kpconv_ros.evaluation.parts_command", "mean IoU of a model on the parts of objects"),
+    Command("test map-registration", "kpconv_ros.evaluation.map_registration_command", "two half-maps find each other"),
     Command("export", "kpconv_ros.export.command", "write a network as ONNX or for torch.export"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),
     Command("compare-trainings", "kpconv_ros.training.comparison", "train variants of one config and score them"),

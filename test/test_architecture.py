@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"shape_checkpoint", "evaluation", "pipelines"},  # metrics, and the voting test, of trainings that are compared
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
     | {"layers", "shape_checkpoint", "registration"},
-    "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"},
+    "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "shape_checkpoint"},
     "nodes": {"pipelines", "registration", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }
