@@ -25,6 +25,7 @@ class RegisterConfig(ScanNodeConfig):
     path_spacing: float = param(0.5, "way between two poses of ~/output/path [m]", 0.0, 1000.0, live=True)
     path_length: int = param(2000, "most poses in it; the oldest go", 1, 1_000_000)
     path_period: float = param(1.0, "time between two paths [s]", 0.0, 3600.0, live=True)
+    tile_period: float = param(5.0, "time between two tiles of the map on ~/output/map_tile [s]", 0.0, 3600.0)
     silence_limit: float = param(
         1.0, "time without a cloud after which the diagnostics warn [s]", 0.1, 3600.0, live=True
     )

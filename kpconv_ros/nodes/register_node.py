@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kpconv_ros.nodes.map_tiles import MapView, TileExchange
 from kpconv_ros.nodes.mounting import Mounting, MountingConfig
 from kpconv_ros.nodes.parameters import LiveConfig
 from kpconv_ros.nodes.register_config import RegisterConfig
@@ -23,6 +24,7 @@ from kpconv_ros.nodes.run import use_large_messages
 from kpconv_ros.nodes.scan_follower import NO_FACTS, ScanFollower
 from kpconv_ros.nodes.scan_node import ScanNode, Work
 from kpconv_ros.nodes.spinning import spin_node
+from kpconv_ros.pipelines.map_registration import MapRegistrarConfig
 from kpconv_ros.pipelines.odometry import Odometry
 from kpconv_ros.pipelines.odometry_result import OdometryConfig
 
@@ -45,9 +47,12 @@ class RegisterNode(ScanNode[RegisterConfig]):
         self._odometry: Odometry | None = None
         self._outputs: RegisterOutputs | None = None
         self._mounting: Mounting | None = None
+        self._tiles: TileExchange | None = None
+        self._follower: ScanFollower | None = None
         super().__init__("register", RegisterConfig, NO_FACTS, **node_arguments)
         self._mounting_settings = LiveConfig(self, MountingConfig)
         self._pipeline_settings = LiveConfig(self, OdometryConfig, self._configure_pipeline)
+        self._tile_settings = LiveConfig(self, MapRegistrarConfig)
         self.begin()
 
     def load(self) -> None:
@@ -56,34 +61,40 @@ class RegisterNode(ScanNode[RegisterConfig]):
         self._odometry = Odometry(config)
         warm_up(self._odometry)
         self._outputs = RegisterOutputs(self, self._settings.config)
+        period = self._settings.config.tile_period
+        self._tiles = TileExchange(self, self._tile_settings.config, period, self._view_map)
+        self.node_services.append(self._tiles.service)
         self.get_logger().info(f"{config.num_points} points by sampler {config.sampler}; TF {self._outputs.tf_text}")
 
     def unload(self) -> None:
         """Free the pipeline."""
         if self._outputs is not None:
             self._outputs.destroy()
-        self._outputs, self._odometry = None, None
+        if self._tiles is not None:
+            self._tiles.destroy()
+        self._outputs, self._odometry, self._tiles = None, None, None
 
     def start_work(self) -> Work:
         """Find out where the sensor is mounted; begin without a map."""
-        assert self._odometry is not None and self._outputs is not None
+        assert self._odometry is not None and self._outputs is not None and self._tiles is not None
         self._mounting = Mounting(self, self._mounting_settings.config)
-        follower = ScanFollower(
+        follower = self._follower = ScanFollower(
             self._odometry,
             self._mounting,
             self._outputs,
+            self._tiles,
             self.statistics,
             self.get_clock(),
             lambda: self._settings.config,
         )
         follower.reset()
-        return Work(follower.process, follower.publish_path_if_due, follower.reset)
+        return Work(follower.process, follower.publish_if_due, follower.reset)
 
     def end_work(self) -> None:
         """Listen to TF no more."""
         if self._mounting is not None:
             self._mounting.close()
-        self._mounting = None
+        self._mounting, self._follower = None, None
 
     def facts(self) -> dict[str, object]:
         """The sampler, and whether TF is published."""
@@ -98,6 +109,11 @@ class RegisterNode(ScanNode[RegisterConfig]):
         last = self.statistics.snapshot().last_received_at
         silence = time.monotonic() - last
         return (f"no cloud for {silence:.1f} s",) if last and silence > self._settings.config.silence_limit else ()
+
+    def _view_map(self) -> MapView:
+        if self._follower is None:
+            raise RuntimeError("not active")
+        return self._follower.view_map()
 
     def _configure_pipeline(self, config: OdometryConfig) -> None:
         if self._odometry is not None:

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from rclpy.clock import Clock
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -18,8 +17,9 @@ from kpconv_ros.data.point_times import find_time_field, read_times
 from kpconv_ros.data.pointcloud2 import CloudFields, PointCloud2Error, read_points
 from kpconv_ros.nodes.base_motion import BaseMotion, base_motion, fill_motion
 from kpconv_ros.nodes.diagnostics import Statistics
+from kpconv_ros.nodes.map_tiles import MapView, TileExchange
 from kpconv_ros.nodes.mounting import Mounted, Mounting
-from kpconv_ros.nodes.pose_msg import PoseError, odometry_message, seconds_of
+from kpconv_ros.nodes.pose_msg import Matrix, PoseError, odometry_message, seconds_of
 from kpconv_ros.nodes.register_config import RegisterConfig
 from kpconv_ros.nodes.register_outputs import RegisterOutputs
 from kpconv_ros.nodes.timings import pipeline_latency
@@ -40,6 +40,15 @@ NO_FACTS: dict[str, object] = {
 WARNING_SHOWN = 3.0  # s for which a warning stays on the diagnostics, so that a 1 Hz reader sees it
 
 
+class _Place(NamedTuple):
+    """The last believed pose, and the map around it; never changed, so any thread may look at it."""
+
+    header: Header
+    T_base_sensor: Matrix
+    T_odom_sensor: Matrix
+    map_points: Matrix
+
+
 class ScanFollower:
     """Reads scans, follows the sensor through them and publishes where it is; used by one thread."""
 
@@ -48,6 +57,7 @@ class ScanFollower:
         odometry: Odometry,
         mounting: Mounting,
         outputs: RegisterOutputs,
+        tiles: TileExchange,
         statistics: Statistics,
         clock: Clock,
         config_of_node: Callable[[], RegisterConfig],
@@ -58,14 +68,14 @@ class ScanFollower:
             odometry: The pipeline.
             mounting: Where the sensor is on the robot.
             outputs: Where results go.
+            tiles: Where the map goes.
             statistics: Counts them.
             clock: The node's clock, for the latency.
             config_of_node: Gives the parameters as they are now.
         """
-        self.odometry, self._mounting, self._outputs = odometry, mounting, outputs
+        self.odometry, self._mounting, self._outputs, self._tiles = odometry, mounting, outputs, tiles
         self._statistics, self._clock, self._config_of_node = statistics, clock, config_of_node
-        self.header: Header | None = None
-        """Stamp of the last believed pose, and the odometry frame; None before the first."""
+        self._place: _Place | None = None
         self._sensor_frame = ""
         self._placed_at = 0.0
         self._shared_covariance = np.zeros((6, 6))
@@ -99,9 +109,25 @@ class ScanFollower:
         deskew_text = "points have no times" if times is None else "on"
         self._count(result, timings_ms, deskew_text, config)
 
-    def publish_path_if_due(self) -> None:
-        """Publish the path if it is time to."""
+    def publish_if_due(self) -> None:
+        """Publish path and map tile if it is time to."""
         self._outputs.publish_path_if_due(self._config_of_node().path_period)
+        self._tiles.publish_if_due(None if self._place is None else self._place.header.stamp)
+
+    def view_map(self) -> MapView:
+        """The map as it is now; may be called by any thread.
+
+        Raises:
+            RuntimeError: If there is none yet.
+        """
+        place = self._place
+        if place is None:
+            raise RuntimeError("there is no map yet")
+        points, T_base_sensor = place.map_points, place.T_base_sensor
+        viewpoint = place.T_odom_sensor[:3, 3]
+        radius = float(np.linalg.norm(points - viewpoint, axis=1).max())
+        rotation, translation = T_base_sensor[:3, :3], T_base_sensor[:3, 3]
+        return MapView(points @ rotation.T + translation, rotation @ viewpoint + translation, radius, place.header)
 
     def reset(self) -> None:
         """Forget map, pose and path; the next scan begins anew."""
@@ -109,7 +135,7 @@ class ScanFollower:
         self._forget()
 
     def _forget(self) -> None:
-        self._sensor_frame, self.header = "", None
+        self._sensor_frame, self._place = "", None
         self._shared_covariance = np.zeros((6, 6))
         self._outputs.forget_path()
 
@@ -123,18 +149,18 @@ class ScanFollower:
         """Publish the pose: believed, or held with its grown covariance; nothing before there is a first one."""
         if result.was_reset:
             self._forget()
-        if self.header is None and not result.is_believed:
+        if self._place is None and not result.is_believed:
             return
         self._sensor_frame = header.frame_id
         motion = self._motion_of(seconds_of(header.stamp), result, mounted.T_base_sensor)
         pose = odometry_message(motion.T_odom_base, header.stamp, config.odom_frame, mounted.base_frame)
         self._outputs.publish_odometry(fill_motion(pose, motion))
         if result.is_believed:
-            self.header = pose.header
+            self._place = _Place(pose.header, mounted.T_base_sensor, result.T_odom_sensor, self.odometry.map_points)
             self._outputs.publish_believed(pose, motion.T_odom_base, config.path_spacing)
-        self.publish_path_if_due()
+        self.publish_if_due()
 
-    def _motion_of(self, stamp: float, result: OdometryResult, T_base_sensor: npt.NDArray[np.float64]) -> BaseMotion:
+    def _motion_of(self, stamp: float, result: OdometryResult, T_base_sensor: Matrix) -> BaseMotion:
         is_moving = result.status in (OdometryStatus.TRACKING, OdometryStatus.DEGENERATE)
         period = stamp - self._placed_at if is_moving else 0.0
         if result.status is OdometryStatus.RESTARTED:

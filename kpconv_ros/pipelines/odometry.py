@@ -82,6 +82,11 @@ class Odometry:
         self._fixed_at = 0.0  # and of the last that was not degenerate
         self._first: _Scan | None = None  # the map's first scan, until its speed is known
 
+    @property
+    def map_points(self) -> Array:
+        """Points of the map, ``(M, 3)``, metres, odometry frame; an array that is replaced, never changed."""
+        return self._map.points
+
     def process(self, points: Array, stamp: float, times: Array | None = None) -> OdometryResult:
         """Place one scan.
 

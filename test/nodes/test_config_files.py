@@ -17,11 +17,12 @@ from kpconv_ros.nodes.register_config import RegisterConfig  # noqa: E402
 from kpconv_ros.nodes.segment_config import SegmentConfig  # noqa: E402
 from kpconv_ros.nodes.simulate_node import SimulateNodeConfig  # noqa: E402
 from kpconv_ros.pipelines.live_segmenter import LiveSegmenterConfig  # noqa: E402
+from kpconv_ros.pipelines.map_registration import MapRegistrarConfig  # noqa: E402
 from kpconv_ros.pipelines.odometry_result import OdometryConfig  # noqa: E402
 
 pytestmark = pytest.mark.ros
 SEGMENT = (SegmentConfig, PoseConfig, LiveSegmenterConfig)
-REGISTER = (RegisterConfig, MountingConfig, OdometryConfig)
+REGISTER = (RegisterConfig, MountingConfig, OdometryConfig, MapRegistrarConfig)
 SIMULATE = (SimulateNodeConfig, SimulatorConfig)
 
 
@@ -38,10 +39,19 @@ def test_the_file_of_a_node_names_every_parameter_and_its_default(repository, no
     in_file = section(repository, f"{node}.yaml", node)
     assert sorted(in_file) == names_of(configs)
     for config in configs:
-        for field in dataclasses.fields(config):
-            value = in_file[field.name]
+        for name, default in defaults_of(config()):
+            value = in_file[name]
             value = tuple(item for item in value if item != "") if isinstance(value, list) else value
-            assert value == field.default, field.name
+            assert value == default, name
+
+
+def defaults_of(config, prefix=""):
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from defaults_of(value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, value
 
 
 @pytest.mark.parametrize(("node", "configs"), [("segment", SEGMENT), ("simulate", SIMULATE)])
