@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scans", type=int, default=10, help="scans of a sequence, halved between the maps (default 10)"
     )
+    parser.add_argument("--other", type=int, default=20, help="pairs of maps of different places, to be refused")
     parser.add_argument("--seed", type=int, default=0, help="of the random motions")
     parser.add_argument("--results", type=Path, help="JSON file whose key 'map_to_map' is written")
 
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         name = list(halves)[number % len(halves)]
         trials.append(try_once(name, *halves[name], generator))
         print(f"{number + 1:4}  {describe(trials[-1])}", flush=True)
-    summary = summarise(trials)
+    summary = summarise(trials) | try_other_places(halves, args.other, generator)
     print(json.dumps(summary, indent=1))
     if args.results:
         results = json.loads(args.results.read_text()) if args.results.exists() else {}
@@ -133,6 +134,20 @@ def try_once(name: str, target: HalfMap, source: HalfMap, generator: np.random.G
         encode_ms=encode_ms,
         register_ms=result.total_ms,
     )
+
+
+def try_other_places(
+    halves: dict[str, tuple[HalfMap, HalfMap]], count: int, generator: np.random.Generator
+) -> dict[str, int]:
+    """Register maps of different sequences, and count which were wrongly believed."""
+    registrar, names = MapRegistrar(), list(halves)
+    count = count if len(names) > 1 else 0
+    tiles = {name: registrar.encode(*half) for name, (half, _) in halves.items()} if count else {}
+    believed = 0
+    for _ in range(count):
+        source, target = generator.choice(names, 2, replace=False)
+        believed += registrar.register(tiles[source], tiles[target]).found.is_believed
+    return {"other_places": count, "other_places_believed": int(believed)}
 
 
 def describe(trial: Trial) -> str:

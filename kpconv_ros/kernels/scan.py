@@ -14,17 +14,27 @@ Array = NDArray[Any]
 
 
 @njit(nogil=True, cache=True)
-def rows_in_range(points: Array, min_range: float, max_range: float) -> Array:
-    """Return the rows of ``points (N, 3)`` that are finite and between two distances from the origin, rising, int64."""
-    rows = np.empty(len(points), np.int64)
-    low, high, num_rows = min_range * min_range, max_range * max_range, 0
+def keep_in_range(points: Array, min_range: float, max_range: float) -> tuple[Array, Array]:
+    """Keep the points that are finite and between two distances from the origin.
+
+    Args:
+        points: ``(N, 3)``.
+        min_range: Metres.
+        max_range: Metres.
+
+    Returns:
+        The points kept, ``(n, 3)``, and their rows, rising, ``(n,)`` int64.
+    """
+    kept, rows = np.empty_like(points), np.empty(len(points), np.int64)
+    low, high, count = min_range * min_range, max_range * max_range, 0
     for i in range(len(points)):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
         square = x * x + y * y + z * z
         if low <= square <= high:  # false for NaN and infinity
-            rows[num_rows] = i
-            num_rows += 1
-    return rows[:num_rows].copy()
+            kept[count, 0], kept[count, 1], kept[count, 2] = x, y, z
+            rows[count] = i
+            count += 1
+    return kept[:count], rows[:count]
 
 
 @njit(nogil=True, cache=True)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from kpconv_ros.geometry.se3 import invert, motion_of_twist, rotation_angle, twist_of_motion
-from kpconv_ros.kernels.scan import rows_in_range
+from kpconv_ros.kernels.scan import keep_in_range
 from kpconv_ros.pipelines.odometry_result import OdometryConfig, OdometryResult, OdometryStatus
 from kpconv_ros.pipelines.scan_matcher import Estimate, ScanMatcher
 from kpconv_ros.registration.belief import growth_of_held_pose
@@ -134,12 +134,12 @@ class Odometry:
         )
 
     def _prepare(self, points: Array, stamp: float, times: Array | None) -> _Scan:
-        rows = rows_in_range(points, self.config.min_range, self.config.max_range)
+        kept, rows = keep_in_range(points, self.config.min_range, self.config.max_range)
         if times is None or not len(rows):
-            return _Scan(points[rows], rows, None, stamp, 0.0)
-        kept = np.asarray(times)[rows].astype(np.float64)
-        delay = float(kept.mean())
-        return _Scan(points[rows], rows, kept - delay, stamp + delay, delay)
+            return _Scan(kept, rows, None, stamp, 0.0)
+        seconds = np.asarray(times)[rows].astype(np.float64)
+        delay = float(seconds.mean())
+        return _Scan(kept, rows, seconds - delay, stamp + delay, delay)
 
     # --- where is it?
 

@@ -84,7 +84,7 @@ class OdometryResult:
     sampled: Array
     """Rows of the scan that were registered, ``(m,)`` int64, in progressive order."""
     fitness: float
-    """Share of them that lie on the map's planes, 0..1; 0 if nothing was registered."""
+    """Share of the scan (512 random points) that lies on the map's planes, 0..1; 0 if nothing was registered."""
     conditioning: float
     """Least share of information about any motion, 0..1; 0 if nothing was registered."""
     map_points: int

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from kpconv_ros.pipelines.odometry_result import OdometryConfig
 from kpconv_ros.registration.belief import Weakness, covariance_of, find_weakness, keep_prediction, measure_agreement
-from kpconv_ros.registration.samplers import Sampler, SamplingContext
+from kpconv_ros.registration.samplers import RandomSampler, Sampler, SamplingContext
 from kpconv_ros.registration.solver import MIN_POINTS, RegistrationResult, SolverConfig, Target, register
 
 Array = NDArray[Any]
 _LEAST_NOISE = 0.01  # metres; no lidar measures planes better
+_JUDGED = 512  # random points tell whether a pose is right, whatever the sampler prefers
 _NO_WEAKNESS = Weakness(np.empty((0, 3)), np.empty((0, 3)), 0.0)
 
 
@@ -30,7 +31,7 @@ class Estimate(NamedTuple):
     sampled: Array
     """Rows of the scan that were registered, ``(m,)`` int64."""
     agreement: float
-    """Share of them that lie on the map's planes."""
+    """Share of random points of the scan that lie on the map's planes."""
     weakness: Weakness
     """Motions that the scan does not fix."""
     doubt: str
@@ -44,7 +45,7 @@ class ScanMatcher:
         """Take over settings and the sampler."""
         self.config = config
         self._sampler = sampler
-        self.fine = solver_config(config, config.fine_distance, 2e-4, 5e-4)
+        self.fine = solver_config(config, config.fine_distance, 3e-4, 1e-3)
         self._coarse = solver_config(config, config.search_distance, 1e-3, 1e-2)
         self._wide = solver_config(config, 3 * config.search_distance, 1e-3, 1e-2)
 
@@ -73,7 +74,8 @@ class ScanMatcher:
         if found is None or len(sampled) < MIN_POINTS:
             doubt = f"the sampler chose {len(sampled)} points, expected at least {MIN_POINTS}"
             return Estimate(predicted, unfixed, sampled, 0.0, _NO_WEAKNESS, doubt)
-        agreement = measure_agreement(points[sampled], target, pose)
+        judged = RandomSampler().sample(points, _JUDGED, SamplingContext(generator=generator))
+        agreement = measure_agreement(points[judged], target, pose)
         return self._judge(found, sampled, agreement, predicted, unfixed)
 
     def _judge(

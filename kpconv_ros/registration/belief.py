@@ -28,12 +28,10 @@ def measure_agreement(source: Array, target: Target, T_target_source: Array) -> 
         target: The cloud that was registered with.
         T_target_source: The pose to judge.
     """
-    cloud, tree = target.small_gicp_cloud
     points = transform_points(T_target_source, source)
-    nearest, squares = tree.batch_nearest_neighbor_search(points)
-    nearest = np.asarray(nearest)
+    nearest, squares = target.search(points)
     distances = np.einsum("ij,ij->i", points - target.points[nearest], target.normals[nearest])
-    is_on_plane = (np.asarray(squares) < SAME_PLACE**2) & (np.abs(distances) < ON_PLANE)
+    is_on_plane = (squares < SAME_PLACE**2) & (np.abs(distances) < ON_PLANE)
     return float(is_on_plane.mean())
 
 

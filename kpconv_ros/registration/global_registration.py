@@ -29,7 +29,7 @@ class GlobalConfig:
     iterations: int = param(400_000, "most triples tried in a run", 100, 100_000_000)
     runs: int = param(3, "independent runs, of which the best is kept", 1, 100)
     same_distance: float = param(0.5, "after refinement, points this near are the same, metres", 0.05, 10.0)
-    min_overlap: float = param(0.15, "not believed if a smaller share of points are the same", 0.0, 1.0)
+    min_overlap: float = param(0.1, "not believed if a smaller share of points are the same", 0.0, 1.0)
     seed: int = param(0, "of the search", 0, 2**31 - 1)
 
 

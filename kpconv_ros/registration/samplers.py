@@ -99,15 +99,17 @@ class AllPoints:
 
 
 class RandomSampler:
-    """Uniformly random points."""
+    """Uniformly random points: rows are drawn until as many differ as are wanted, which for few costs few draws."""
 
     def sample(self, points: Array, num_points: int, context: SamplingContext = ALONE) -> Array:
-        count = len(check_request(points, num_points))
-        if 4 * num_points > count:
-            return permute(count, context.random())[:num_points]
-        drawn = torch.randint(count, (2 * num_points,), generator=context.random()).numpy()  # at least half differ
-        _, first = np.unique(drawn, return_index=True)
-        rows: Array = drawn[np.sort(first)][:num_points]
+        count, generator = len(check_request(points, num_points)), context.random()
+        wanted = min(num_points, count)
+        drawn, first = np.empty(0, np.int64), np.empty(0, np.int64)
+        while len(first) < wanted:
+            more = torch.randint(count, (2 * wanted,), generator=generator).numpy()
+            drawn = np.concatenate([drawn, more])
+            _, first = np.unique(drawn, return_index=True)
+        rows: Array = drawn[np.sort(first)][:wanted]
         return rows
 
 
@@ -226,8 +228,9 @@ class PlanarVoxelSampler:
         surface = context.surface_of(points)
         is_planar = (surface.variation < self.max_variation) & (surface.planarity > self.min_planarity)
         is_ground = np.abs(surface.normals[:, 2]) > self.ground
-        part, parts = SamplingContext(None, context.T_frame_sensor, context.random()), []
-        for is_part in (is_planar & ~is_ground, is_planar & is_ground):
+        parts, seeds = [], torch.randint(2**62, (2,), generator=context.random()).tolist()
+        for is_part, seed in zip((is_planar & ~is_ground, is_planar & is_ground), seeds, strict=True):
+            part = SamplingContext(None, context.T_frame_sensor, torch.Generator().manual_seed(seed))
             rows = np.flatnonzero(is_part)
             picked = self.voxels.sample(points[rows], num_points, part)
             parts.append(rows[picked])

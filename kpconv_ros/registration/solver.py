@@ -1,25 +1,39 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Registration of a few points with a target cloud by a library: small_gicp, or Open3D in its place.
+"""Registration of a few points with a target cloud, by small_gicp or, in its place, by Open3D.
 
 Both linearise at the estimate with a motion of the source, ``T exp(xi)``, ``xi = (translation, rotation)``.
+
+Note:
+    Of small_gicp the search tree, the planes and GICP are used, but the point-to-plane equations are ours: those of
+    small_gicp 1.0.1 multiply normal and difference element by element instead of taking their scalar product, so that
+    walls hold points along themselves and the result depends on how the frame is turned.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import small_gicp
 from numpy.typing import NDArray
 
 from kpconv_ros.config_io import param
-from kpconv_ros.geometry.se3 import check_pose, transform_points
+from kpconv_ros.geometry.se3 import check_pose, motion_of_twist, transform_points
+from kpconv_ros.kernels.plane_equations import move_points, sum_plane_equations
 from kpconv_ros.registration.error import RegistrationError
 
 Array = NDArray[Any]
 MIN_POINTS = 10
 """Fewer points, of either cloud, determine no motion."""
+_DAMPING = 1e-9  # of the mean information, so that equations that fix too little have an answer
+
+
+class _Solution(NamedTuple):
+    """What a library found."""
+
+    pose: Array
+    iterations: int
+    converged: bool
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,9 @@ class SolverConfig:
     """How two clouds are registered."""
 
     library: Literal["small_gicp", "open3d"] = param("small_gicp", "library that solves: small_gicp or open3d")
-    method: Literal["plane", "gicp"] = param("plane", "plane: point to plane; gicp: plane to plane, for dense sources")
+    method: Literal["plane", "gicp"] = param(
+        "plane", "plane: point to plane; gicp: plane to plane, small_gicp only, for dense sources"
+    )
     max_distance: float = param(1.0, "pairs farther apart are left out, metres", 0.01, 100.0)
     max_iterations: int = param(20, "most iterations", 1, 1000)
     rotation_epsilon: float = param(1e-4, "converged when an iteration turns less, radians", 1e-9, 1.0)
@@ -59,42 +75,56 @@ class RegistrationResult:
 
 
 class Target:
-    """A cloud to register with; planes and search tree are made when first needed, once."""
+    """A cloud to register with; planes and search tree are made when first needed, once, by the configured library."""
 
     def __init__(self, points: Array, config: SolverConfig) -> None:
         """Take over a cloud.
 
         Args:
             points: ``(M, 3)``, metres, target frame, finite.
-            config: Neighbours of the planes and threads.
+            config: Library, neighbours of the planes, threads.
 
         Raises:
-            RegistrationError: If there are too few points, or the shape is wrong.
+            RegistrationError: If there are too few points, the shape is wrong, or Open3D is to do gicp.
         """
+        if config.library == "open3d" and config.method != "plane":
+            raise RegistrationError(f"method: expected plane for open3d, got {config.method}")
         self.points = check_cloud(points, "target", MIN_POINTS)
         self.config = config
 
     @cached_property
-    def small_gicp_cloud(self) -> tuple[small_gicp.PointCloud, small_gicp.KdTree]:
-        """The cloud with normals (and covariances for gicp), and its tree."""
-        return _small_gicp_cloud(self.points, self.config)
+    def cloud(self) -> Any:
+        """The library's cloud, with normals, and covariances for gicp."""
+        make = _small_gicp_cloud if self.config.library == "small_gicp" else _open3d_cloud
+        return make(self.points, self.config)
 
     @cached_property
     def normals(self) -> Array:
         """Unit normals of the points, ``(M, 3)``; zero where too few are near."""
-        return np.ascontiguousarray(self.small_gicp_cloud[0].normals()[:, :3])
+        if self.config.library == "small_gicp":
+            return np.ascontiguousarray(self.cloud[0].normals()[:, :3])
+        return np.array(self.cloud.normals)
 
     @cached_property
-    def open3d_cloud(self) -> Any:
-        """The cloud with normals."""
-        return _open3d_cloud(self.points, self.config)
+    def _tree(self) -> Any:
+        from scipy.spatial import cKDTree
+
+        return cKDTree(self.points)
+
+    def search(self, points: Array) -> tuple[Array, Array]:
+        """Return, for each of ``points (m, 3)``, the row of the nearest ``(m,)`` and its squared distance ``(m,)``."""
+        if self.config.library == "small_gicp":
+            nearest, squares = self.cloud[1].batch_nearest_neighbor_search(points, self.config.num_threads)
+            return np.asarray(nearest), np.asarray(squares)
+        distances, nearest = self._tree.query(points)
+        return nearest, distances**2
 
 
 def register(
     source: Array,
     target: Target,
-    T_target_source: Array,
-    config: SolverConfig | None = None,  # noqa: N803
+    T_target_source: Array,  # noqa: N803
+    config: SolverConfig | None = None,
 ) -> RegistrationResult:
     """Find the motion that lays the source on the target, from a guess.
 
@@ -102,17 +132,25 @@ def register(
         source: ``(m, 3)``, metres, source frame, finite.
         target: The cloud to register with.
         T_target_source: Guess, ``(4, 4)``.
-        config: Settings; None is those of the target.
+        config: Settings, of the target's library and method; None is those of the target.
 
     Raises:
-        RegistrationError: If the source has too few points, or a coordinate is not finite.
+        RegistrationError: If the source has too few points, a coordinate is not finite, or the settings are for
+            another library or method.
         PoseError: If the guess is no rigid motion.
     """
     config = target.config if config is None else config
+    if (config.library, config.method) != (expected := (target.config.library, target.config.method)):
+        raise RegistrationError(f"solver: expected that of the target, {expected}, got {config.library, config.method}")
     source = check_cloud(source, "source", MIN_POINTS)
     guess = check_pose(T_target_source, "T_target_source")
-    solve = _solve_by_small_gicp if config.library == "small_gicp" else _solve_by_open3d
-    return solve(source, target, guess, config)
+    if config.library == "open3d":
+        solution = _solve_by_open3d(source, target, guess, config)
+    elif config.method == "gicp":
+        solution = _solve_by_gicp(source, target, guess, config)
+    else:
+        solution = _solve_plane_equations(source, target, guess, config)
+    return _summarise(source, target, solution, config)
 
 
 def check_cloud(points: Array, name: str, at_least: int) -> Array:
@@ -131,7 +169,50 @@ def check_cloud(points: Array, name: str, at_least: int) -> Array:
     return points
 
 
-def _small_gicp_cloud(points: Array, config: SolverConfig) -> tuple[small_gicp.PointCloud, small_gicp.KdTree]:
+def _solve_plane_equations(source: Array, target: Target, guess: Array, config: SolverConfig) -> _Solution:
+    """Gauss-Newton steps on the distances from the nearest points' planes, weighted by Tukey's kernel."""
+    pose = guess
+    for iteration in range(config.max_iterations):
+        information, gradient, _, count = _plane_equations(source, target, pose, config, robust=True)
+        if count < MIN_POINTS:
+            return _Solution(pose, iteration, False)
+        information[np.diag_indices(6)] += _DAMPING * np.trace(information) / 6
+        step = -np.linalg.solve(information, gradient)
+        pose = pose @ motion_of_twist(step)
+        is_small = np.linalg.norm(step[3:]) < config.rotation_epsilon
+        if is_small and np.linalg.norm(step[:3]) < config.translation_epsilon:
+            return _Solution(pose, iteration + 1, True)
+    return _Solution(pose, config.max_iterations, False)
+
+
+def _plane_equations(
+    source: Array, target: Target, pose: Array, config: SolverConfig, robust: bool
+) -> tuple[Array, Array, float, int]:
+    moved = move_points(pose, source)
+    nearest, squares = target.search(moved)
+    found: tuple[Array, Array, float, int] = sum_plane_equations(
+        source, moved, pose[:3, :3], target.points, target.normals, nearest, squares, config.max_distance, robust
+    )
+    return found
+
+
+def _summarise(source: Array, target: Target, solution: _Solution, config: SolverConfig) -> RegistrationResult:
+    information, _, total, count = _plane_equations(source, target, solution.pose, config, robust=False)
+    return RegistrationResult(
+        T_target_source=solution.pose,
+        information=information,
+        num_inliers=count,
+        fitness=count / len(source),
+        rmse=float(np.sqrt(total / max(count, 1))),
+        iterations=solution.iterations,
+        converged=solution.converged,
+    )
+
+
+def _small_gicp_cloud(points: Array, config: SolverConfig) -> Any:
+    """Return a cloud with normals (and covariances for gicp), and its tree."""
+    import small_gicp
+
     cloud = small_gicp.PointCloud(points)
     tree = small_gicp.KdTree(cloud, num_threads=config.num_threads)
     estimate = small_gicp.estimate_normals if config.method == "plane" else small_gicp.estimate_normals_covariances
@@ -139,26 +220,17 @@ def _small_gicp_cloud(points: Array, config: SolverConfig) -> tuple[small_gicp.P
     return cloud, tree
 
 
-def _solve_by_small_gicp(source: Array, target: Target, guess: Array, config: SolverConfig) -> RegistrationResult:
-    cloud, tree = target.small_gicp_cloud
-    moving = _small_gicp_cloud(source, config)[0] if config.method == "gicp" else small_gicp.PointCloud(source)
+def _solve_by_gicp(source: Array, target: Target, guess: Array, config: SolverConfig) -> _Solution:
+    import small_gicp
+
+    cloud, tree = target.cloud
     found = small_gicp.align(
-        cloud, moving, tree, guess,
-        registration_type="PLANE_ICP" if config.method == "plane" else "GICP",
+        cloud, _small_gicp_cloud(source, config)[0], tree, guess, registration_type="GICP",
         max_correspondence_distance=config.max_distance, num_threads=config.num_threads,
         max_iterations=config.max_iterations, rotation_epsilon=config.rotation_epsilon,
         translation_epsilon=config.translation_epsilon,
     )  # fmt: skip
-    inliers = int(found.num_inliers)
-    return RegistrationResult(
-        T_target_source=np.array(found.T_target_source),
-        information=np.roll(found.H, 3, (0, 1)),  # its rotation comes first
-        num_inliers=inliers,
-        fitness=inliers / len(source),
-        rmse=float(np.sqrt(2.0 * found.error / max(inliers, 1))),  # the error is half the sum of squares
-        iterations=int(found.iterations),
-        converged=bool(found.converged),
-    )
+    return _Solution(np.array(found.T_target_source), int(found.iterations), bool(found.converged))
 
 
 def _open3d_cloud(points: Array, config: SolverConfig) -> Any:
@@ -166,42 +238,20 @@ def _open3d_cloud(points: Array, config: SolverConfig) -> Any:
 
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points))
     cloud.estimate_normals(open3d.geometry.KDTreeSearchParamKNN(config.normal_neighbors))
-    if config.method == "gicp":
-        cloud.estimate_covariances(open3d.geometry.KDTreeSearchParamKNN(config.normal_neighbors))
     return cloud
 
 
-def _solve_by_open3d(source: Array, target: Target, guess: Array, config: SolverConfig) -> RegistrationResult:
-    """Register by Open3D, with a robust kernel: Tukey's, whose weight is 0 at the largest distance."""
+def _solve_by_open3d(source: Array, target: Target, guess: Array, config: SolverConfig) -> _Solution:
+    """Register by Open3D, with Tukey's kernel as well; it does not tell how many iterations it took."""
     import open3d
 
     library = open3d.pipelines.registration
-    cloud = target.open3d_cloud
     kernel: Any = library.TukeyLoss(config.max_distance)
-    estimation: Any
-    if config.method == "plane":
-        moving = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(source))
-        estimation, solve = library.TransformationEstimationPointToPlane(kernel), library.registration_icp
-    else:
-        moving = _open3d_cloud(source, config)
-        estimation = library.TransformationEstimationForGeneralizedICP(kernel)
-        solve = library.registration_generalized_icp
+    moving = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(source))
+    estimation = library.TransformationEstimationPointToPlane(kernel)
     criteria = library.ICPConvergenceCriteria(1e-7, 1e-7, config.max_iterations)
-    found = solve(moving, cloud, config.max_distance, guess, estimation, criteria)
-    T_target_source = np.array(found.transformation)
-    pairs = np.asarray(found.correspondence_set)
-    information, distances = plane_information(
-        source[pairs[:, 0]], target.points[pairs[:, 1]], np.asarray(cloud.normals)[pairs[:, 1]], T_target_source
-    )
-    return RegistrationResult(
-        T_target_source=T_target_source,
-        information=information,
-        num_inliers=len(pairs),
-        fitness=len(pairs) / len(source),
-        rmse=float(np.sqrt(np.mean(distances**2))) if len(pairs) else 0.0,
-        iterations=config.max_iterations,  # Open3D does not tell
-        converged=True,
-    )
+    found = library.registration_icp(moving, target.cloud, config.max_distance, guess, estimation, criteria)
+    return _Solution(np.array(found.transformation), config.max_iterations, len(found.correspondence_set) >= MIN_POINTS)
 
 
 def plane_information(

@@ -38,7 +38,7 @@ def check_points(points: Array, name: str = "points") -> Array:
     if points.ndim != 2 or points.shape[1] != 3:
         raise RegistrationError(f"{name}: expected shape (N, 3), got {points.shape}")
     points = np.require(points, np.float32, ["C", "W"])
-    if len(points) and not np.isfinite(grid.find_bounds(points)).all():
+    if not np.isfinite(points.sum(dtype=np.float64)):
         raise RegistrationError(f"{name}: expected finite coordinates, got some that are not")
     return points
 
