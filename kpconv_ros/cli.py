@@ -32,6 +32,7 @@ COMMANDS = (
     Command("run", "kpconv_ros.nodes.run", "run a node: segment, simulate, replay, record"),
     Command("demo", "kpconv_ros.evaluation.demo", "simulator and live segmentation for a minute: table and pictures"),
     Command("score", "kpconv_ros.evaluation.score", "play a labelled bag through the live node and score its labels"),
+    Command("score-odometry", "kpconv_ros.evaluation.score_odometry", "a recording through the live register node"),
     Command("score-sequences", "kpconv_ros.evaluation.score_sequences", "score left-out sequences of a KITTI layout"),
     Command("bag-from-kitti", "kpconv_ros.data.kitti_to_bag", "turn a KITTI-layout folder into a rosbag2"),
     Command("import", "kpconv_ros.checkpoint_import", "take over a network of KPConv-PyTorch or Open3D-ML"),

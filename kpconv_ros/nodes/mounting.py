@@ -11,7 +11,7 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.time import Time
 
-from kpconv_ros.config_io import param
+from kpconv_ros.config_io import ConfigError, param
 from kpconv_ros.nodes.pose_msg import Matrix, PoseError, matrix_of_xyz_rpy
 from kpconv_ros.nodes.tf_buffer import TfBuffer, has_tf
 
@@ -25,6 +25,11 @@ class MountingConfig:
     extrinsic_xyz: tuple[float, float, float] = param((0.0, 0.0, 0.0), "sensor in base_frame: x, y, z [m]")
     extrinsic_rpy: tuple[float, float, float] = param((0.0, 0.0, 0.0), "sensor in it: roll, pitch, yaw [rad]")
     tf_timeout: float = param(0.1, "how long a scan waits for TF to tell where the sensor is [s]", 0.0, 2.0)
+
+    def __post_init__(self) -> None:
+        """Check that an extrinsic has a base."""
+        if not self.base_frame and any((*self.extrinsic_xyz, *self.extrinsic_rpy)):
+            raise ConfigError("base_frame: got nothing, expected the frame that extrinsic_xyz and extrinsic_rpy are in")
 
 
 class Mounted(NamedTuple):

@@ -16,6 +16,7 @@ class RegisterConfig(ScanNodeConfig):
     """What the node hears and publishes."""
 
     odom_frame: str = param("odom", "frame in which the odometry is given; its origin is the base at the first scan")
+    publish_held: bool = param(True, "publish the last good pose, with its grown covariance, while lost", live=True)
     publish_tf: bool = param(True, "also send the pose as TF, where tf2_ros is installed")
     invert_tf: bool = param(False, "send base_frame -> odom_frame, where base_frame has another parent already")
     time_field: str = param(

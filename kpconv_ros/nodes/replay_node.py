@@ -59,6 +59,7 @@ class ReplayConfig:
     start: float = param(0.0, "where to begin, after the beginning of the recording [s]", 0.0)
     duration: float = param(0.0, "how much to play [s]; 0: all", 0.0)
     clock: bool = param(True, "publish the recorded time on /clock")
+    publish_tf: bool = param(True, "send the odometry as TF too, where tf2_ros is installed")
     points_topic: str = param("", "topic of the clouds in the bag; empty: the only one")
     ground_truth_topic: str = param("", "topic of the labelled clouds in the bag; empty: the one so named")
     odometry_topic: str = param("", "topic of the odometry in the bag; empty: the only one")
@@ -94,7 +95,7 @@ class ReplayNode(Node):
         self._outputs = {
             kind: self.create_publisher(*TOPICS[kind], stream_qos(reliable=True)) for kind in self.recording.kinds
         }
-        self._broadcast = make_broadcaster(self)
+        self._broadcast = make_broadcaster(self) if self.config.publish_tf else None
         self._clock_output = self.create_publisher(Clock, "/clock", stream_qos()) if self.config.clock else None
         self._window: AnswerWindow | None = None
         if self.config.mode in WINDOW_OF_MODE:

@@ -154,7 +154,8 @@ class ScanFollower:
         self._sensor_frame = header.frame_id
         motion = self._motion_of(seconds_of(header.stamp), result, mounted.T_base_sensor)
         pose = odometry_message(motion.T_odom_base, header.stamp, config.odom_frame, mounted.base_frame)
-        self._outputs.publish_odometry(fill_motion(pose, motion))
+        if result.is_believed or config.publish_held:
+            self._outputs.publish_odometry(fill_motion(pose, motion))
         if result.is_believed:
             self._place = _Place(pose.header, mounted.T_base_sensor, result.T_odom_sensor, self.odometry.map_points)
             self._outputs.publish_believed(pose, motion.T_odom_base, config.path_spacing)

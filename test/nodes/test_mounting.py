@@ -8,6 +8,7 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 from stand_in_tf import T_PARENT_CHILD, stand_in_for_tf2  # noqa: E402
 
+from kpconv_ros.config_io import ConfigError  # noqa: E402
 from kpconv_ros.nodes.mounting import Mounting, MountingConfig  # noqa: E402
 from kpconv_ros.nodes.pose_msg import PoseError, matrix_of_xyz_rpy  # noqa: E402
 
@@ -44,6 +45,11 @@ def test_the_extrinsic_of_the_parameters_is_for_the_frame_that_it_names(node):
         np.testing.assert_allclose(mounted.T_base_sensor, expected)
     with pytest.raises(PoseError, match="got a cloud in frame 'other', expected 'lidar'"):
         find(node, "other", base_frame="base_link", sensor_frame="lidar", **GIVEN)
+
+
+def test_an_extrinsic_without_a_base_frame_is_refused():
+    with pytest.raises(ConfigError, match="base_frame: got nothing"):
+        MountingConfig(**GIVEN)
 
 
 def test_a_sensor_that_nothing_leads_to_is_an_error_that_says_what_to_set(node, monkeypatch):
