@@ -27,7 +27,7 @@ class OdometryConfig:
     max_range: float = param(60.0, "farther points are left out, metres", 1.0, 1000.0, live=True)
     map_voxel_size: float = param(0.5, "the map keeps one point a voxel, metres", 0.01, 10.0)
     map_radius: float = param(70.0, "what lies farther from the sensor leaves the map, metres", 1.0, 2000.0)
-    keyframe_distance: float = param(5.0, "a scan enters the map after this way, metres", 0.0, 1000.0, live=True)
+    keyframe_distance: float = param(7.0, "a scan enters the map after this way, metres", 0.0, 1000.0, live=True)
     keyframe_angle: float = param(0.35, "or after this turn, radians", 0.0, 3.2, live=True)
     keyframe_agreement: float = param(0.75, "or when fewer of its points lie on the map, share", 0.0, 1.0, live=True)
     search_distance: float = param(
