@@ -12,7 +12,6 @@ registrations of neighbouring scans at 0.1 m; the last drifts itself, by centime
 """
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from benchmarks._inputs import FOLDER, load_drive
 from benchmarks._measure import HEADER, Row, print_row, write_rows
 from kpconv_ros.data.semantic_kitti import KittiSequence
+from kpconv_ros.evaluation.results_file import write_results
 from kpconv_ros.geometry.se3 import invert, rotation_angle
 from kpconv_ros.pipelines.odometry import Odometry, OdometryConfig
 
@@ -233,13 +233,6 @@ def to_bench_rows(row: dict[str, Any]) -> list[Row]:
     return found
 
 
-def merge_results(path: Path, key: str, value: Any) -> None:
-    """Write one key of a JSON file and keep the others."""
-    results = json.loads(path.read_text()) if path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results | {key: value}, indent=1) + "\n")
-
-
 def rounded(value: Any) -> Any:
     """Round every number of nested values to four digits after the point."""
     if isinstance(value, dict):
@@ -271,9 +264,8 @@ def main() -> None:
             bench_rows.append(row)
     write_rows("odometry", bench_rows)
     summary = rounded(summarise(rows) | {"samplers": compare_samplers(drives, args.samplers, threads)})
-    merge_results(FOLDER / "registration.json", "odometry", summary)
-    if args.results:
-        merge_results(args.results, "odometry", summary)
+    for path in filter(None, (FOLDER / "registration.json", args.results)):
+        write_results(path, {"odometry": summary})
     print({key: value for key, value in summary.items() if key not in ("rows", "samplers")})
 
 
