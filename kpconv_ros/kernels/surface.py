@@ -91,8 +91,8 @@ def sum_neighbors(moments, keys, cells, shift):  # type: ignore[no-untyped-def]
 def fit_planes(totals, low):  # type: ignore[no-untyped-def]
     """Fit a plane to the points whose moments are summed in each row ``(C, 10)``, counted from ``low (3,)``.
 
-    Returns ``(C, 5)`` float32: normal on the side of the origin, surface variation l0 / (l0 + l1 + l2), planarity (l1 - l0) / l2, of rising
-    eigenvalues; a row of too few points has a zero normal, variation 1/3 and planarity 0.
+    Returns ``(C, 5)`` float32: normal on the side of the origin, surface variation l0 / (l0 + l1 + l2) and planarity
+    (l1 - l0) / l2 of rising eigenvalues; a row of too few points has a zero normal, variation 1/3 and planarity 0.
     """
     planes = np.zeros((len(totals), 5), np.float32)
     planes[:, 3] = 1.0 / 3.0

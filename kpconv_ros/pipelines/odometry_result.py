@@ -37,7 +37,7 @@ class OdometryConfig:
     min_points: int = param(
         200, "a scan with fewer points in range is not registered", MIN_POINTS, 1_000_000, live=True
     )
-    min_agreement: float = param(0.6, "pose not believed if fewer points lie on the map, share", 0.0, 1.0, live=True)
+    min_agreement: float = param(0.5, "pose not believed if fewer points lie on the map, share", 0.0, 1.0, live=True)
     min_information: float = param(0.03, "a motion with less than this share is not fixed", 0.0, 1.0, live=True)
     max_speed: float = param(60.0, "faster motion is not believed, metres a second", 0.1, 1000.0, live=True)
     max_turn_rate: float = param(6.0, "faster turning is not believed, radians a second", 0.1, 100.0, live=True)
