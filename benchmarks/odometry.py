@@ -12,7 +12,6 @@ registrations of neighbouring scans at 0.1 m; the last drifts itself, by centime
 """
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from benchmarks._inputs import FOLDER, load_drive
 from benchmarks._measure import HEADER, Row, print_row, write_rows
 from kpconv_ros.data.semantic_kitti import KittiSequence
+from kpconv_ros.evaluation.results_file import write_results
 from kpconv_ros.geometry.se3 import invert, rotation_angle
 from kpconv_ros.pipelines.odometry import Odometry, OdometryConfig
 
@@ -90,9 +90,9 @@ def chain_poses(clouds: list[Array]) -> Array:
     return np.stack(poses)
 
 
-def ours(seed: int, threads: int) -> Method:
+def ours(seed: int, threads: int, sampler: str = OdometryConfig().sampler) -> Method:
     """Return our odometry."""
-    odometry = Odometry(replace(OdometryConfig(), seed=seed, num_threads=threads))
+    odometry = Odometry(replace(OdometryConfig(), seed=seed, num_threads=threads, sampler=sampler))
     stamps = iter(np.arange(1e6) * PERIOD)
 
     def step(points: Array) -> Array:
@@ -174,6 +174,22 @@ def measure(drive: Drive, threads: int) -> dict[str, Any]:
     }
 
 
+def compare_samplers(drives: list[Drive], names: list[str], threads: int) -> list[dict[str, Any]]:
+    """Run our odometry with several samplers, which choose from the scan only: the map keeps all its points."""
+    rows = []
+    for name in names:
+        ms, drifts = [], []
+        for drive in drives:
+            times, found = follow(drive, [ours(SEEDS[0], threads, name)])
+            ms += [times["ours"]] * (len(drive.clouds) - 1)
+            drifts.append(found["ours"])
+        points = None if name == "none" else OdometryConfig().num_points
+        row = {"sampler": name, "points": points, "mean_drift_m": float(np.mean(drifts)), "ms": float(np.mean(ms))}
+        print(f"{name:14} mean drift {row['mean_drift_m']:.3f} m, {row['ms']:.1f} ms a scan", flush=True)
+        rows.append(row)
+    return rows
+
+
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Join the rows: drifts are summed over the sequences, times over all scans."""
 
@@ -217,13 +233,6 @@ def to_bench_rows(row: dict[str, Any]) -> list[Row]:
     return found
 
 
-def merge_results(path: Path, key: str, value: Any) -> None:
-    """Write one key of a JSON file and keep the others."""
-    results = json.loads(path.read_text()) if path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results | {key: value}, indent=1) + "\n")
-
-
 def rounded(value: Any) -> Any:
     """Round every number of nested values to four digits after the point."""
     if isinstance(value, dict):
@@ -238,6 +247,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kitti", default=os.environ.get("KPCONV_KITTI"), help="folder with sequences/SS")
     parser.add_argument("--stream", default=os.environ.get("KPCONV_STREAM"), help="folder with velodyne/*.bin")
+    parser.add_argument("--samplers", nargs="+", default=[], help="samplers of ours to compare as well")
     parser.add_argument("--results", type=Path, help="JSON file whose key 'odometry' is written")
     args = parser.parse_args()
     threads = torch.get_num_threads()
@@ -253,11 +263,10 @@ def main() -> None:
             print(f"  {row.note}", flush=True)
             bench_rows.append(row)
     write_rows("odometry", bench_rows)
-    summary = rounded(summarise(rows))
-    merge_results(FOLDER / "registration.json", "odometry", summary)
-    if args.results:
-        merge_results(args.results, "odometry", summary)
-    print({key: value for key, value in summary.items() if key != "rows"})
+    summary = rounded(summarise(rows) | {"samplers": compare_samplers(drives, args.samplers, threads)})
+    for path in filter(None, (FOLDER / "registration.json", args.results)):
+        write_results(path, {"odometry": summary})
+    print({key: value for key, value in summary.items() if key not in ("rows", "samplers")})
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpconv_ros.data.semantic_kitti import KittiError, KittiSequence
+from kpconv_ros.evaluation.results_file import write_results
 from kpconv_ros.geometry.se3 import invert, motion_of_twist, rotation_angle, transform_points
 from kpconv_ros.pipelines.map_registration import MapRegistrar
 
@@ -75,8 +76,7 @@ def run(args: argparse.Namespace) -> int:
     summary = summarise(trials) | try_other_places(halves, args.other, generator)
     print(json.dumps(summary, indent=1))
     if args.results:
-        results = json.loads(args.results.read_text()) if args.results.exists() else {}
-        args.results.write_text(json.dumps(results | {"map_to_map": summary}, indent=1) + "\n")
+        write_results(args.results, {"map_to_map": summary})
     return 0
 
 

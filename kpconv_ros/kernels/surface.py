@@ -69,27 +69,35 @@ def _eigenvector(xx, xy, xz, yy, yz, zz, value):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def fit_planes(moments, keys, cells, shift, reach):  # type: ignore[no-untyped-def]
-    """Fit a plane to the points of the cells within ``reach`` of each cell.
-
-    Returns ``(C, 5)`` float32: normal, surface variation l0 / (l0 + l1 + l2), planarity (l1 - l0) / l2, of rising
-    eigenvalues; a cell with too few points around it has a zero normal, variation 1/3 and planarity 0.
-    """
-    planes = np.zeros((len(moments), 5), np.float32)
-    planes[:, 3] = 1.0 / 3.0
-    total = np.empty(10)
+def sum_neighbors(moments, keys, cells, shift):  # type: ignore[no-untyped-def]
+    """Add to the moments of each cell those of the 26 around it, ``(C, 10)``; each pair of cells is met once."""
+    totals = moments.copy()
     for slot in range(len(keys)):
         if keys[slot] == -1:
             continue
-        total[:] = 0.0
-        for dx in range(-reach, reach + 1):
-            for dy in range(-reach, reach + 1):
-                for dz in range(-reach, reach + 1):
-                    near = find_slot(keys, shift, keys[slot] + (dx << 42) + (dy << 21) + dz)
-                    if keys[near] != -1:
-                        row = moments[cells[near]]
-                        for k in range(10):
-                            total[k] += row[k]
+        a = cells[slot]
+        for place in range(14, 27):  # the later half of the 27, whose middle is 13
+            dx, dy, dz = place // 9 - 1, place // 3 % 3 - 1, place % 3 - 1
+            near = find_slot(keys, shift, keys[slot] + (dx << 42) + (dy << 21) + dz)
+            if keys[near] != -1:
+                b = cells[near]
+                for k in range(10):
+                    totals[a, k] += moments[b, k]
+                    totals[b, k] += moments[a, k]
+    return totals
+
+
+@njit(nogil=True, cache=True)
+def fit_planes(totals, low):  # type: ignore[no-untyped-def]
+    """Fit a plane to the points whose moments are summed in each row ``(C, 10)``, counted from ``low (3,)``.
+
+    Returns ``(C, 5)`` float32: normal on the side of the origin, surface variation l0 / (l0 + l1 + l2) and planarity
+    (l1 - l0) / l2 of rising eigenvalues; a row of too few points has a zero normal, variation 1/3 and planarity 0.
+    """
+    planes = np.zeros((len(totals), 5), np.float32)
+    planes[:, 3] = 1.0 / 3.0
+    for cell in range(len(totals)):
+        total = totals[cell]
         count = total[0]
         if count < _MIN_POINTS:
             continue
@@ -99,8 +107,10 @@ def fit_planes(moments, keys, cells, shift, reach):  # type: ignore[no-untyped-d
         l0, l1, l2 = _eigenvalues(xx, xy, xz, yy, yz, zz)
         if not l2 > 1e-12:
             continue
-        plane = planes[cells[slot]]
-        plane[0], plane[1], plane[2] = _eigenvector(xx, xy, xz, yy, yz, zz, l0)
+        plane = planes[cell]
+        nx, ny, nz = _eigenvector(xx, xy, xz, yy, yz, zz, l0)
+        side = -1.0 if nx * (x + low[0]) + ny * (y + low[1]) + nz * (z + low[2]) > 0 else 1.0
+        plane[0], plane[1], plane[2] = side * nx, side * ny, side * nz
         l0 = max(l0, 0.0)
         plane[3] = l0 / (l0 + l1 + l2)
         plane[4] = max(l1 - l0, 0.0) / l2

@@ -27,7 +27,7 @@ class OdometryConfig:
     max_range: float = param(60.0, "farther points are left out, metres", 1.0, 1000.0, live=True)
     map_voxel_size: float = param(0.5, "the map keeps one point a voxel, metres", 0.01, 10.0)
     map_radius: float = param(70.0, "what lies farther from the sensor leaves the map, metres", 1.0, 2000.0)
-    keyframe_distance: float = param(5.0, "a scan enters the map after this way, metres", 0.0, 1000.0, live=True)
+    keyframe_distance: float = param(7.0, "a scan enters the map after this way, metres", 0.0, 1000.0, live=True)
     keyframe_angle: float = param(0.35, "or after this turn, radians", 0.0, 3.2, live=True)
     keyframe_agreement: float = param(0.75, "or when fewer of its points lie on the map, share", 0.0, 1.0, live=True)
     search_distance: float = param(
@@ -37,7 +37,7 @@ class OdometryConfig:
     min_points: int = param(
         200, "a scan with fewer points in range is not registered", MIN_POINTS, 1_000_000, live=True
     )
-    min_agreement: float = param(0.6, "pose not believed if fewer points lie on the map, share", 0.0, 1.0, live=True)
+    min_agreement: float = param(0.5, "pose not believed if fewer points lie on the map, share", 0.0, 1.0, live=True)
     min_information: float = param(0.03, "a motion with less than this share is not fixed", 0.0, 1.0, live=True)
     max_speed: float = param(60.0, "faster motion is not believed, metres a second", 0.1, 1000.0, live=True)
     max_turn_rate: float = param(6.0, "faster turning is not believed, radians a second", 0.1, 100.0, live=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from kpconv_ros.pipelines.odometry_result import OdometryConfig
 from kpconv_ros.registration.belief import Weakness, covariance_of, find_weakness, keep_prediction, measure_agreement
 from kpconv_ros.registration.samplers import RandomSampler, Sampler, SamplingContext
 from kpconv_ros.registration.solver import MIN_POINTS, RegistrationResult, SolverConfig, Target, register
+from kpconv_ros.registration.surface import estimate_surface
 
 Array = NDArray[Any]
 _LEAST_NOISE = 0.01  # metres; no lidar measures planes better
@@ -64,8 +66,9 @@ class ScanMatcher:
         """
         passes = [(self.config.coarse_points, self._coarse), (self.config.num_points, self.fine)]
         pose, sampled, found = predicted, np.empty(0, np.int64), None
+        surface = cache(lambda: estimate_surface(points))  # once for all passes, if the sampler asks
         for num_points, solver in [(self.config.coarse_points, self._wide), *passes] if wide else passes:
-            context = SamplingContext(T_frame_sensor=pose, generator=generator)
+            context = SamplingContext(surface, pose, generator)
             sampled = self._sampler.sample(points, min(num_points, self.config.num_points), context)
             if len(sampled) < MIN_POINTS:
                 break

@@ -15,7 +15,7 @@ from kpconv_ros.registration.error import RegistrationError
 from kpconv_ros.registration.map_tile import MapTile
 
 Array = NDArray[Any]
-_REFINEMENTS = (2.0, 1.0, 0.5)  # reaches of the passes of the refinement, metres
+_REFINEMENTS = (2.0, 1.0, 0.5, 0.3)  # reaches of the passes of the refinement, metres
 _EDGE_RATIO = 0.9  # a triangle's edges must be as long in both maps
 MIN_POINTS = 4
 

@@ -25,8 +25,9 @@ Array = NDArray[Any]
 class SamplingContext(NamedTuple):
     """What else a sampler may know of a scan."""
 
-    surface: Surface | None = None
-    """Planes around the points, so that they are estimated once; None lets a sampler that needs them estimate them."""
+    surface: Surface | Callable[[], Surface] | None = None
+    """Planes around the points, or what gives them when a sampler asks, so that they are estimated once and only then;
+    None lets a sampler that needs them estimate them."""
     T_frame_sensor: Array | None = None
     """``(4, 4)``, pose of the sensor in the frame in which grids are laid, so that two scans may share one; None lays
     them in the sensor frame."""
@@ -41,9 +42,10 @@ class SamplingContext(NamedTuple):
         """
         if self.surface is None:
             return estimate_surface(points)
-        if len(self.surface.normals) != len(points):
-            raise RegistrationError(f"surface: expected {len(points)} points, got {len(self.surface.normals)}")
-        return self.surface
+        surface = self.surface if isinstance(self.surface, Surface) else self.surface()
+        if len(surface.normals) != len(points):
+            raise RegistrationError(f"surface: expected {len(points)} points, got {len(surface.normals)}")
+        return surface
 
     def random(self) -> torch.Generator:
         """Return the given generator, or a new one with seed 0."""

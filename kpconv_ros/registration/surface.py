@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpconv_ros.kernels import grid
-from kpconv_ros.kernels.surface import fit_planes, sum_moments
+from kpconv_ros.kernels.surface import fit_planes, sum_moments, sum_neighbors
 from kpconv_ros.registration.error import RegistrationError
 
 Array = NDArray[Any]
@@ -20,7 +20,7 @@ class Surface(NamedTuple):
     """The plane around each point."""
 
     normals: Array
-    """``(N, 3)`` float32, unit length, towards the sensor; zero where too few points are near."""
+    """``(N, 3)`` float32, unit length, on the sensor's side; zero where too few points are near."""
     variation: Array
     """``(N,)`` float32, l0 / (l0 + l1 + l2) of rising eigenvalues: 0 on a plane, 1/3 where nothing has a direction
     (Pauly et al., "Efficient Simplification of Point-Sampled Surfaces", IEEE Visualization 2002)."""
@@ -73,7 +73,6 @@ def estimate_surface(points: Array, cell_size: float = CELL_SIZE) -> Surface:
     """
     points = check_points(points)
     (keys, cells, shift, cell_of_point, num_cells), low = hash_points(points, cell_size)
-    planes = fit_planes(sum_moments(points, cell_of_point, num_cells, low), keys, cells, shift, 1)[cell_of_point]
-    normals = planes[:, :3]
-    normals[np.einsum("ij,ij->i", normals, points) > 0] *= -1
-    return Surface(normals, planes[:, 3], planes[:, 4])
+    moments = sum_moments(points, cell_of_point, num_cells, low)
+    planes = fit_planes(sum_neighbors(moments, keys, cells, shift), low)[cell_of_point]
+    return Surface(planes[:, :3], planes[:, 3], planes[:, 4])

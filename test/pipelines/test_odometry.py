@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Odometry on simulated drives with exact poses, and where it must not believe itself."""
 
+import importlib.util
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rooms import sample_room
 
+from kpconv_ros.data.semantic_kitti import read_calibration
 from kpconv_ros.data.simulator import SimulatedScan, Simulator, SimulatorConfig
 from kpconv_ros.geometry.se3 import invert, rotation_angle, transform_points
 from kpconv_ros.pipelines.odometry import Odometry
@@ -232,3 +235,26 @@ def test_poses_turn_with_a_sensor_that_is_mounted_turned() -> None:
     moved = mount @ turned[-1].T_odom_sensor @ invert(mount)
     truth = invert(scans[0].T_map_sensor) @ scans[-1].T_map_sensor
     assert np.linalg.norm((invert(truth) @ moved)[:3, 3]) < 0.08
+
+
+@pytest.mark.data
+def test_real_scans_are_followed(data_dir: Path) -> None:
+    unpacker = data_dir / "unpack.py"
+    spec = importlib.util.spec_from_file_location("unpack", unpacker)
+    if not unpacker.exists() or spec is None or spec.loader is None:
+        pytest.skip(f"needs real scans: no {unpacker}")
+    unpack = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(unpack)
+    mini = data_dir / "semantickitti_mini"
+    scans = [unpack.read_skmm(mini / f"05_{number:06d}.skmm")[0] for number in range(5)]
+    T_camera_lidar = read_calibration(mini / "meta" / "05" / "calib.txt")
+    T_map_camera = np.tile(np.eye(4), (5, 1, 1))
+    T_map_camera[:, :3] = np.loadtxt(mini / "meta" / "05" / "poses.txt", max_rows=5).reshape(-1, 3, 4)
+    truth = invert(T_camera_lidar) @ T_map_camera @ T_camera_lidar
+    odometry = Odometry(CONFIG)
+    for number, points in enumerate(scans):
+        result = odometry.process(points, 0.1 * number)
+        apart = invert(invert(truth[0]) @ truth[number]) @ result.T_odom_sensor
+        assert np.linalg.norm(apart[:3, 3]) < 0.08 and rotation_angle(apart) < 0.005
+        assert result.is_believed and len(result.sampled) <= 1024
+    assert np.linalg.norm(result.T_odom_sensor[:3, 3]) > 1.5

@@ -7,7 +7,7 @@ import pytest
 import torch
 from rooms import sample_room
 
-from kpconv_ros.geometry.se3 import motion_of_twist, transform_points
+from kpconv_ros.geometry.se3 import motion_of_twist, transform_points, twist_of_motion
 from kpconv_ros.registration.error import RegistrationError
 from kpconv_ros.registration.samplers import (
     SAMPLERS,
@@ -19,6 +19,7 @@ from kpconv_ros.registration.samplers import (
     make_sampler,
     take_turns,
 )
+from kpconv_ros.registration.solver import SolverConfig, Target, register
 from kpconv_ros.registration.surface import Surface, estimate_surface
 
 POINTS = sample_room(6000, 0, 0.01)
@@ -129,6 +130,20 @@ def test_the_gate_leaves_out_what_lies_on_no_plane() -> None:
     np.testing.assert_array_equal(is_ground[:100], np.arange(100) % 2 == 1)  # walls and ground take turns
 
 
+def test_a_surface_is_asked_for_only_by_those_who_need_it() -> None:
+    asked = []
+
+    def surface() -> Surface:
+        asked.append(1)
+        return estimate_surface(POINTS)
+
+    for name, times in (("random", 0), ("voxel", 0), ("nss", 1), ("planar_voxel", 1)):
+        asked.clear()
+        rows = make_sampler(name).sample(POINTS, 50, SamplingContext(surface))
+        np.testing.assert_array_equal(rows, make_sampler(name).sample(POINTS, 50))
+        assert len(asked) == times
+
+
 def test_a_surface_of_other_points_is_refused() -> None:
     surface = Surface(np.zeros((3, 3), np.float32), np.zeros(3, np.float32), np.zeros(3, np.float32))
     with pytest.raises(RegistrationError, match="expected 6000 points, got 3"):
@@ -143,3 +158,17 @@ def test_groups_take_turns_in_the_order_of_their_rows() -> None:
 def test_an_unknown_sampler_is_refused_by_name() -> None:
     with pytest.raises(RegistrationError, match="planar_voxel, got 'magic'"):
         make_sampler("magic")
+
+
+@pytest.mark.parametrize("name", ["random", "fps", "voxel", "nss", "planar_voxel"])
+def test_no_sampler_shrinks_an_injected_offset(name: str) -> None:
+    """A grid that both clouds share may hold registration fast at its guess; planes and a dense target must not."""
+    offset = motion_of_twist(np.array([0.5, -0.4, 0.1, 0.0, 0.0, 0.04]))
+    target = Target(sample_room(20_000, 5, 0.01), SolverConfig())
+    source = transform_points(np.linalg.inv(offset), sample_room(20_000, 6, 0.01)).astype(np.float32)
+    pose = np.eye(4)
+    for _ in range(2):
+        rows = make_sampler(name).sample(source, 500, SamplingContext(T_frame_sensor=pose))
+        pose = register(source[rows], target, pose).T_target_source
+    shrinkage = (twist_of_motion(pose) @ twist_of_motion(offset)) / np.square(twist_of_motion(offset)).sum()
+    assert shrinkage == pytest.approx(1.0, abs=0.02)
