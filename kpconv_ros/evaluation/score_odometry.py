@@ -77,7 +77,16 @@ def _source_of(args: argparse.Namespace) -> tuple[str, str, tuple[str, ...]]:
         else {"mode": "lockstep", "ack_topic": SAMPLED_TOPIC}
     )
     name = f"{args.bag.name} {args.sequence}".strip()
-    return name, "replay", ros_parameters(path=str(args.bag.resolve()), sequence=args.sequence, **speed)
+    return (
+        name,
+        "replay",
+        ros_parameters(
+            path=str(args.bag.resolve()),
+            sequence=args.sequence,
+            consumers=2,  # the register node and the recorder
+            **speed,
+        ),
+    )
 
 
 def _title_of(report: dict[str, Any]) -> str:

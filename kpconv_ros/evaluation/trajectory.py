@@ -34,6 +34,10 @@ class Trajectory:
     """Registered points of each scan, ``(m, 3)``, sensor frame, metres."""
     debug: dict[str, Array]
     """Every value of the node's debug topics, by name."""
+    scan: Array
+    """All points of one scan, ``(N, 3)``, sensor frame, metres; empty if none was kept."""
+    scan_sampled: Array
+    """Those of them that were registered, ``(m, 3)``."""
 
     @property
     def is_placed(self) -> Array:
@@ -80,6 +84,8 @@ def load_trajectory(path: Path) -> Trajectory:
         latency_ms=np.where(is_placed, latency, np.nan),
         sampled=sampled,
         debug={name.removeprefix("debug_"): values for name, values in record.items() if name.startswith("debug_")},
+        scan=record["whole_scan"],
+        scan_sampled=record["whole_sampled"],
     )
 
 

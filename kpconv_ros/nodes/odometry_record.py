@@ -36,6 +36,7 @@ class OdometryRecord:
         self._scans: dict[int, _Scan] = {}
         self._debug: dict[str, list[float]] = {}
         self._num_sampled = 0
+        self.whole_scan = self.whole_sampled = np.zeros((0, 3), np.float32)
 
     @property
     def num_scans(self) -> int:
@@ -58,6 +59,10 @@ class OdometryRecord:
             self._num_sampled += len(points)
             self._scan_of(stamp).sampled = np.array(points, np.float32)
 
+    def set_whole_scan(self, points: Array, sampled: Array) -> None:
+        """Take all points of one scan, and those of them that were registered, for a picture; sensor frame, metres."""
+        self.whole_scan, self.whole_sampled = np.array(points, np.float32), np.array(sampled, np.float32)
+
     def add_debug(self, name: str, value: float) -> None:
         """Take one value of a debug topic."""
         self._debug.setdefault(name, []).append(value)
@@ -76,6 +81,7 @@ class OdometryRecord:
             "num_sampled": np.array([len(scan.sampled) for scan in scans], np.int64),
             "sampled": np.concatenate([np.zeros((0, 3), np.float32), *(scan.sampled for scan in scans)]),
         }
+        arrays.update(whole_scan=self.whole_scan, whole_sampled=self.whole_sampled)
         arrays.update({f"debug_{name}": np.array(values) for name, values in self._debug.items()})
         unfinished = path.with_suffix(".unfinished")
         with unfinished.open("wb") as file:

@@ -72,6 +72,8 @@ class RecordOdometryNode(Node):
         self.create_subscription(Odometry, TRUTH_TOPIC, self._take_truth, stream)
         self.create_subscription(Odometry, ODOMETRY_TOPIC, self._take_odometry, stream)
         self.create_subscription(PointCloud2, SAMPLED_TOPIC, self._take_sampled, stream)
+        self._cloud: PointCloud2 | None = None
+        self._clouds = self.create_subscription(PointCloud2, INPUT_TOPIC, self._take_cloud, stream_qos())
         for name in TIMINGS:
             self.create_subscription(Float32, f"register/debug/{name}_ms", self._keep_number(name), stream)
         self.create_timer(LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -101,7 +103,20 @@ class RecordOdometryNode(Node):
         self.record.add_odometry(nanoseconds_of(message), T_odom_sensor, covariance, info["source_timestamp"])
 
     def _take_sampled(self, message: PointCloud2) -> None:
-        self.record.add_sampled(nanoseconds_of(message), read_points(message).xyz)
+        sampled = read_points(message).xyz
+        self.record.add_sampled(nanoseconds_of(message), sampled)
+        if (
+            self._clouds is not None
+            and len(sampled)
+            and self._cloud
+            and self._cloud.header.stamp == message.header.stamp
+        ):
+            self.record.set_whole_scan(read_points(self._cloud).xyz, sampled)
+            self.destroy_subscription(self._clouds)  # one is enough; whole clouds take time from what is measured
+            self._clouds = self._cloud = None
+
+    def _take_cloud(self, message: PointCloud2) -> None:
+        self._cloud = message
 
     def _keep_number(self, name: str) -> Callable[[Any], None]:
         return lambda message: self.record.add_debug(name, message.data)
@@ -109,7 +124,7 @@ class RecordOdometryNode(Node):
     def _look(self) -> None:
         """Four times a second: say when all is ready, and see whether the run is over."""
         if not self._is_ready:
-            if self.count_subscribers(INPUT_TOPIC) and self.count_publishers(ODOMETRY_TOPIC):
+            if self.count_subscribers(INPUT_TOPIC) > 1 and self.count_publishers(ODOMETRY_TOPIC):
                 self._is_ready = True
                 self.output.with_suffix(".ready").touch()
         elif self._source_has_gone():

@@ -65,6 +65,7 @@ class ReplayConfig:
     odometry_topic: str = param("", "topic of the odometry in the bag; empty: the only one")
     ack_topic: str = param("segment/output/labels", "the consumer's answer: a PointCloud2 with a cloud's stamp")
     ack_timeout: float = param(30.0, "how long to wait for an answer before the next cloud is published [s]", 0.1)
+    consumers: int = param(1, "subscribers of the clouds to wait for before playing", 1, 100)
     patience: float = param(30.0, "how long to wait for a consumer before playing [s]; in mode rate the recording is "
                             "then played to nobody, else this is an error", 0.0)  # fmt: skip
 
@@ -200,7 +201,7 @@ class ReplayNode(Node):
     def _has_consumer(self) -> bool:
         if self._window is not None and self.count_publishers(self.config.ack_topic) == 0:
             return False
-        return bool(self._outputs[POINTS].get_subscription_count() > 0)
+        return bool(self._outputs[POINTS].get_subscription_count() >= self.config.consumers)
 
     def _go_without_consumer(self) -> bool:
         points, answers = self._outputs[POINTS].topic_name, self.resolve_topic_name(self.config.ack_topic)

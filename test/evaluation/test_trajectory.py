@@ -26,7 +26,9 @@ def trajectory():
     estimate[3], deviation[3] = np.nan, np.nan
     latency = np.where(np.isfinite(deviation), np.arange(11.0), np.nan)
     points = [np.random.default_rng(scan).uniform(-20, 20, (50, 3)).astype(np.float32) for scan in range(11)]
-    return Trajectory(estimate, poses_at(true), deviation, latency, points, {"total": np.array([3.0, 5.0])})
+    return Trajectory(
+        estimate, poses_at(true), deviation, latency, points, {"total": np.array([3.0, 5.0])}, points[0], points[0]
+    )
 
 
 def test_the_report_tells_what_was_made_up(trajectory):
@@ -47,7 +49,9 @@ def test_the_table_has_the_drift_in_it(trajectory):
 
 def test_a_sensor_that_stood_still_has_no_drift_in_percent(trajectory):
     still = poses_at(np.zeros(11))
-    report = report_trajectory(Trajectory(still, still, np.full(11, 0.1), np.ones(11), trajectory.sampled, {}))
+    report = report_trajectory(
+        Trajectory(still, still, np.full(11, 0.1), np.ones(11), trajectory.sampled, {}, *trajectory.sampled[:2])
+    )
     assert report["drift_percent"] is None
     assert "(- of the way)" in format_trajectory_report(report, "still")
 

@@ -30,12 +30,14 @@ def record_of(num_scans, skipped=()):
 def test_poses_times_and_points_come_back_in_one_frame(tmp_path):
     record = record_of(4)
     record.add_debug("total", 12.0)
+    record.set_whole_scan(np.ones((7, 3)), np.ones((2, 3)))
     record.save(tmp_path / "record.npz")
     trajectory = load_trajectory(tmp_path / "record.npz")
     np.testing.assert_allclose(trajectory.truth, trajectory.estimate, atol=1e-9)
     np.testing.assert_allclose(trajectory.latency_ms, 5.0)
     np.testing.assert_allclose(trajectory.deviation, np.sqrt(0.03))
     assert [len(points) for points in trajectory.sampled] == [0, 1, 2, 3]
+    assert (len(trajectory.scan), len(trajectory.scan_sampled)) == (7, 2)
     assert trajectory.debug["total"].tolist() == [12.0]
     assert [path.name for path in tmp_path.iterdir()] == ["record.npz"]
 

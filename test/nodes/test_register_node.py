@@ -228,6 +228,16 @@ def test_scans_that_show_nothing_hold_the_pose_and_it_finds_back(robot, points, 
     assert_finds_back(robot)
 
 
+def test_held_poses_are_not_published_where_that_is_not_wanted(start_another):
+    robot = start_another(publish_held=False)
+    robot.drive(3)
+    lost = robot.send(points=sphere_points(50, 10.0))
+    robot.wait_for_error("lost: 50 points in range")
+    robot.index += 1
+    assert robot.error_of(robot.drive(2)[-1]) < FOLLOWED
+    assert all(message.header.stamp != lost.header.stamp for message in robot.heard[robot.odometry])
+
+
 def test_a_jump_is_not_believed(robot):
     last_good = robot.drive(10)[-1]
     held = robot.answer_to(robot.send(simulated_scan(150)))  # 70 m ahead within 0.1 s
