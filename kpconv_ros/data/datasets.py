@@ -6,8 +6,8 @@ Sphere radii are 50 cells of the first level (Thomas et al., "KPConv", ICCV 2019
 those of the paper or of the authors' code.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -89,6 +89,8 @@ class Dataset:
     """Patterns of the files of a cloud, for scenes: when one changes, what was prepared from it is out of date."""
     licence: str = ""
     """What holds for weights trained on it; empty: the terms of its authors."""
+    folds: Mapping[str, Names] = field(default_factory=dict)
+    """Splits of each fold of the published cross validation, by its name; empty if there is none."""
 
     @property
     def sphere_radius(self) -> float:
@@ -120,6 +122,17 @@ class Dataset:
             raise DatasetError(f"{root}: got no cloud of the split {split} of {self.name}")
         return found
 
+    def fold(self, name: str) -> "Dataset":
+        """Return the dataset with the splits of a fold: "train", and as "val" and "test" what is left out.
+
+        Raises:
+            DatasetError: Naming the folds that there are.
+        """
+        if name not in self.folds:
+            known = ", ".join(self.folds) or f"none, as {self.name} has no published ones"
+            raise DatasetError(f"fold: got {name!r}, expected one of {known}")
+        return replace(self, split_names=self.folds[name])
+
 
 def find_dataset(name: str, test_area: int = 5) -> Dataset:
     """Return a dataset of the table.
@@ -133,9 +146,7 @@ def find_dataset(name: str, test_area: int = 5) -> Dataset:
     """
     if name not in DATASETS:
         raise DatasetError(f"dataset: got {name!r}, expected one of {', '.join(DATASETS)}")
-    if name == "s3dis" and test_area != 5:
-        return replace(DATASETS[name], split_names=partial(s3dis_names, test_area=test_area))
-    return DATASETS[name]
+    return DATASETS[name].fold(f"Area_{test_area}") if name == "s3dis" else DATASETS[name]
 
 
 def s3dis_names(root: Path, split: str, test_area: int = 5) -> list[str]:
@@ -219,6 +230,7 @@ DATASETS = {
             s3dis_names,
             read_s3dis_room,
             ("{name}/Annotations/*.txt",),
+            folds={f"Area_{area}": partial(s3dis_names, test_area=area) for area in range(1, NUM_AREAS + 1)},
         ),
         Dataset(
             "scannet",

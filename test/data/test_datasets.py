@@ -188,6 +188,23 @@ def test_every_area_is_the_test_area_once(tmp_path: Path) -> None:
         s3dis_names(tmp_path, "test", 7)
 
 
+@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.folds])
+def test_every_cloud_is_tested_in_one_fold_and_trained_on_in_the_others(folder_of, name: str) -> None:  # type: ignore[no-untyped-def]
+    root, dataset = folder_of(name), find_dataset(name)
+    folds = [dataset.fold(fold) for fold in dataset.folds]
+    tested = [cloud for fold in folds for cloud in fold.names(root, "test")]
+    assert len(tested) == len(set(tested)) == len(folds) > 1
+    for fold in folds:
+        assert sorted(fold.names(root, "train") + fold.names(root, "test")) == sorted(tested)
+
+
+def test_an_unknown_fold_is_named() -> None:
+    with pytest.raises(DatasetError, match="fold: got 'Area_7', expected one of Area_1, Area_2"):
+        find_dataset("s3dis").fold("Area_7")
+    with pytest.raises(DatasetError, match="expected one of none, as npm3d has no published ones"):
+        find_dataset("npm3d").fold("Area_1")
+
+
 @pytest.mark.parametrize(
     ("name", "spoil", "told"),
     [
