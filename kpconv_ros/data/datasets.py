@@ -86,7 +86,7 @@ class Dataset:
     read: Read
     """Reads a cloud by its name."""
     sources: tuple[str, ...] = ()
-    """Patterns of the files of a cloud, for scenes: when one changes, what was prepared from it is out of date."""
+    """Patterns of the files of a cloud, by its name and folder: when one changes, what was prepared is out of date."""
     licence: str = ""
     """What holds for weights trained on it; empty: the terms of its authors."""
     folds: Mapping[str, Names] = field(default_factory=dict)
@@ -121,6 +121,12 @@ class Dataset:
         if not found:
             raise DatasetError(f"{root}: got no cloud of the split {split} of {self.name}")
         return found
+
+    def files(self, root: Path, name: str) -> list[Path]:
+        """Return the files of a cloud."""
+        folder = name.rpartition("/")[0]
+        patterns = [pattern.format(name=name, folder=folder) for pattern in self.sources]
+        return [path for pattern in patterns if pattern for path in sorted(root.glob(pattern)) if path.is_file()]
 
     def fold(self, name: str) -> "Dataset":
         """Return the dataset with the splits of a fold: "train", and as "val" and "test" what is left out.
@@ -286,6 +292,7 @@ DATASETS = {
             (),
             modelnet_names,
             read_modelnet_object,
+            ("{name}.off", "{folder}"),  # in the HDF5 form the folder is the file
         ),
         Dataset(
             "shapenetpart",
@@ -296,6 +303,7 @@ DATASETS = {
             (),
             shapenet_names,
             read_shapenet_object,
+            ("{name}.txt",),
         ),
     )
 }
