@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from kpconv_ros.checkpoint import load_model
-from kpconv_ros.data.datasets import DATASETS, NUM_AREAS, find_dataset, s3dis_names
+from kpconv_ros.data.datasets import DATASETS, find_dataset
 from kpconv_ros.data.labelled_cloud import DatasetError
 from kpconv_ros.data.posed_clouds import KITTI_SPLITS, PosedCloud, kitti_clouds, kitti_names, static_clouds
+from kpconv_ros.data.scene_splits import NUM_AREAS, s3dis_names
 from kpconv_ros.data.semantic_kitti import KITTI_CLASSES
 from kpconv_ros.data.submissions import SubmissionWriter
 from kpconv_ros.evaluation.confusion_files import draw_confusion, write_confusion_csv
