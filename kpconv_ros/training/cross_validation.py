@@ -181,6 +181,7 @@ def report(scored: Sequence[Fold], num_folds: int, args: argparse.Namespace) -> 
     """Print the table of the folds that are scored, and write it and the matrix of all their points."""
     dataset = _dataset_of(scored[0].config)
     matrix, of_folds = add_up(scored, dataset.classes)
+    settings = f" --set {' '.join(args.set)}" if args.set else ""
     scores = {
         "data": f"{dataset.name}, {sum(len(fold.left_out) for fold in scored)} clouds; labels of every original point",
         "model": scored[0].config.name,
@@ -188,7 +189,7 @@ def report(scored: Sequence[Fold], num_folds: int, args: argparse.Namespace) -> 
         **scores_of(matrix, dataset.classes),
         "folds": of_folds,
         "command": f"kpconv-ros cross-validate --config config/{args.config.name} --root ROOT --out OUT "
-        f"--num-votes {args.num_votes}",
+        f"--num-votes {args.num_votes}{settings}",
     }
     write_scores(scores, matrix, dataset.classes, args.out)
     print(format_folds(scores))

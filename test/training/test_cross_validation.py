@@ -119,7 +119,9 @@ def test_each_fold_is_trained_and_scored_once_and_all_points_give_one_score(
         "Area_1/tiny",
     }
     assert torch.load(out / "Area_1/checkpoint.pt", weights_only=True)["step"] == 3
-    assert command(root, steps=4) == 2
+    repeat = json.loads((out / "scores.json").read_text())["command"]
+    assert repeat.endswith("--config config/config.yaml --root ROOT --out OUT --num-votes 2")
+    assert command(root, "--set", "steps=4") == 2
     assert "Area_1/checkpoint.pt belongs to another config" in capsys.readouterr().err
 
 
