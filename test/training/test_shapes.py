@@ -190,10 +190,10 @@ def test_validation_scores_as_the_test_does_and_the_best_model_is_kept(
 ) -> None:
     kind, key = {"modelnet40": ("classify", "accuracy"), "shapenetpart": ("parts", "instance_miou")}[data]
     config, root = str(repository / f"config/train_{data}.yaml"), str(folder / data)
-    changes: dict[str, Any] = {"steps": 24, "validate_every": 8, "validation_splits": ["test"], "optimizer": "adamw"}
+    changes: dict[str, Any] = {"steps": 6, "validate_every": 2, "validation_splits": ["test"], "optimizer": "adamw"}
     if kind == "classify":
-        changes |= {"hidden": 32, "width": 16, "validation_batches": 400}  # all objects
-    fields = settings(folder, **changes, clip_norm=10.0)
+        changes |= {"steps": 12, "validate_every": 4, "hidden": 32, "width": 16, "validation_batches": 400}
+    fields = settings(folder, **changes, learning_rate=0.02, average=0.0, clip_norm=10.0)
     assert cli.main(["train", kind, "--config", config, "--root", root, "--out", str(tmp_path), "--set", *fields]) == 0
     rows = [row.split(",") for row in (tmp_path / "validation.csv").read_text().splitlines()]
     scores = {int(step): float(score) for step, score in rows}
