@@ -44,6 +44,7 @@ COMMANDS = (
     Command("test map-registration", "kpconv_ros.evaluation.map_registration_command", "two half-maps find each other"),
     Command("export", "kpconv_ros.export.command", "write a network as ONNX or for torch.export"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),
+    Command("cross-validate", "kpconv_ros.training.cross_validation", "train and score a dataset's published folds"),
     Command("compare-trainings", "kpconv_ros.training.comparison", "train variants of one config and score them"),
     Command("train classify", "kpconv_ros.training.classify", "train a network that classifies single objects"),
     Command("train parts", "kpconv_ros.training.parts", "train a network that segments the parts of objects"),

@@ -24,7 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
     "checkpoint_import": {"checkpoint", "networks"},
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
-    "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"},
+    "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"}
+    | {"shape_checkpoint"},
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
     | {"shape_checkpoint", "evaluation", "pipelines"},  # metrics, and the voting test, of trainings that are compared

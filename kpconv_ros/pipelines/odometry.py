@@ -26,6 +26,7 @@ Array = NDArray[Any]
 MAX_STEP_BACK = 1e-3
 """A stamp may lie this much before the last one, seconds; beyond it time jumped back."""
 _SHORTEST = 1e-3  # seconds between two scans, so that velocities stay finite
+_LONGEST_SCAN = 10.0  # seconds; times beyond it have another unit or count from another moment
 _NOTHING = np.empty(0, np.int64)
 
 
@@ -99,7 +100,7 @@ class Odometry:
             The pose at the stamp, and whether to believe it.
 
         Raises:
-            RegistrationError: If a shape is wrong, or the stamp is not finite.
+            RegistrationError: If a shape is wrong, the stamp is not finite, or times are not seconds after it.
         """
         started = self._clock()
         points = _check_scan(points, stamp, times)
@@ -138,6 +139,8 @@ class Odometry:
         if times is None or not len(rows):
             return _Scan(kept, rows, None, stamp, 0.0)
         seconds = np.asarray(times)[rows].astype(np.float64)
+        if not (longest := float(np.abs(seconds).max())) <= _LONGEST_SCAN:  # also false for NaN
+            raise RegistrationError(f"times: expected within {_LONGEST_SCAN} s of the stamp, got {longest} s")
         delay = float(seconds.mean())
         return _Scan(kept, rows, seconds - delay, stamp + delay, delay)
 

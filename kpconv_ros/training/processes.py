@@ -46,8 +46,11 @@ def choose_process_device(device: str) -> torch.device:
 
 @contextmanager
 def process_group(device: str) -> Iterator[None]:
-    """Join the processes that ``torchrun`` started, over NCCL on CUDA and Gloo elsewhere; alone, do nothing."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join the processes that ``torchrun`` started, over NCCL on CUDA and Gloo elsewhere; alone, do nothing.
+
+    They can join once in a life: several trainings in a row stand within one group, in which this does nothing either.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
     chosen = choose_process_device(device)

@@ -30,7 +30,7 @@ def kitti(tmp_path: Path) -> Path:
     simulator = Simulator(SimulatorConfig(rings=32, azimuth_steps=600, elevation_low=-0.3), 3)
     poses = []
     for number in range(4):
-        scan = simulator.scan(0.2 * number)
+        scan = simulator.scan(0.1 * number)
         np.column_stack([scan.points, scan.intensity]).tofile(folder / "velodyne" / f"{number:06d}.bin")
         poses.append((T_CAMERA_LIDAR @ scan.T_map_sensor @ invert(T_CAMERA_LIDAR))[:3].ravel())
     np.savetxt(folder / "poses.txt", poses)
@@ -43,13 +43,13 @@ def kitti(tmp_path: Path) -> Path:
 def test_half_maps_find_each_other_and_the_results_are_written(kitti: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = kitti / "results.json"
     results.write_text('{"other": 1}')
-    assert command.run(arguments(str(kitti), "--trials", "2", "--results", str(results))) == 0
+    assert command.run(arguments(str(kitti), "--trials", "1", "--results", str(results))) == 0
     written = json.loads(results.read_text())
     assert written["other"] == 1
     summary = written["map_to_map"]
-    assert summary["successes"] == summary["trials"] == 2 and summary["largest_tile_bytes"] <= 4096
+    assert summary["successes"] == summary["trials"] == 1 and summary["largest_tile_bytes"] <= 4096
     assert summary["other_places"] == 0  # of one sequence there are none
-    assert capsys.readouterr().out.count("  ok  ") == 2
+    assert capsys.readouterr().out.count("  ok  ") == 1
 
 
 def test_halves_are_split_in_the_middle_and_seen_from_their_last_scan(kitti: Path) -> None:

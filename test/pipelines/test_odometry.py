@@ -221,6 +221,10 @@ def test_wrong_arguments_are_refused() -> None:
         odometry.process(np.zeros((5, 4)), 0.0)
     with pytest.raises(RegistrationError, match=r"times: expected shape \(5,\), got \(4,\)"):
         odometry.process(np.zeros((5, 3)), 0.0, np.zeros(4))
+    near = np.full((5, 3), 3.0)
+    for wrong in (np.nan, 1e8):  # not a number; nanoseconds
+        with pytest.raises(RegistrationError, match=r"times: expected within 10.0 s"):
+            odometry.process(near, 0.0, np.array([0, 0, 0, 0, wrong]))
     with pytest.raises(RegistrationError, match="stamp: expected finite seconds, got nan"):
         odometry.process(np.zeros((5, 3)), float("nan"))
     with pytest.raises(RegistrationError, match="got 'best'"):

@@ -16,7 +16,7 @@ from kpconv_ros.registration.global_registration import (
 from kpconv_ros.registration.map_tile import MapTile
 
 MOTION = motion_of_twist(np.array([300.0, -40.0, 8.0, 1.5, 0.5, -2.0]))
-QUICK = GlobalConfig(iterations=20_000, runs=1)
+QUICK = GlobalConfig(iterations=10_000, runs=1)
 
 
 def make_tile(seed: int, count: int = 150) -> MapTile:

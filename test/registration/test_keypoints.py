@@ -11,21 +11,22 @@ from scipy.fft import idct
 from kpconv_ros.geometry.se3 import motion_of_twist, transform_points
 from kpconv_ros.registration.error import RegistrationError
 from kpconv_ros.registration.keypoints import KeypointConfig, compress_histograms, find_keypoints
+from kpconv_ros.registration.map_tile import MapTile
 
 VIEWPOINT = np.array([0.0, 0.0, 1.8])
 
 
 @cache
-def make_street(seed: int, count: int = 20_000) -> np.ndarray:
+def make_street(seed: int, count: int = 8_000) -> np.ndarray:
     """Ground, two facades with bays, poles and boxes: always the same, drawn anew with each seed."""
     layout, draw = np.random.default_rng(0), np.random.default_rng(seed)
-    parts = [np.column_stack([draw.uniform(-40, 40, count), draw.uniform(-12, 12, count), np.zeros(count)])]
+    parts = [np.column_stack([draw.uniform(-20, 20, count), draw.uniform(-12, 12, count), np.zeros(count)])]
     for side in (-12.0, 12.0):
-        x = draw.uniform(-40, 40, count // 2)
-        depth = layout.uniform(0, 2.5, 20)[((x + 40) / 4).astype(int) % 20]
+        x = draw.uniform(-20, 20, count // 2)
+        depth = layout.uniform(0, 2.5, 20)[((x + 20) / 2).astype(int) % 20]
         parts.append(np.column_stack([x, side - np.sign(side) * depth, draw.uniform(0, 7, count // 2)]))
     for _ in range(25):
-        place = layout.uniform([-38, -9], [38, 9])
+        place = layout.uniform([-18, -9], [18, 9])
         size = layout.uniform([0.3, 0.3, 1.0], [2.5, 1.5, 4.0])
         box = draw.uniform(-0.5, 0.5, (count // 40, 3))
         face = draw.integers(0, 3, len(box))
@@ -35,9 +36,14 @@ def make_street(seed: int, count: int = 20_000) -> np.ndarray:
     return cloud + draw.normal(0, 0.01, cloud.shape)
 
 
+@cache
+def street_tile() -> MapTile:
+    return find_keypoints(make_street(1), VIEWPOINT)
+
+
 def test_keypoints_and_descriptors_are_found_again_when_the_map_is_turned() -> None:
     motion = motion_of_twist(np.array([20.0, -70.0, 5.0, 1.0, -0.5, 2.0]))
-    first = find_keypoints(make_street(1), VIEWPOINT)
+    first = street_tile()
     moved_viewpoint = transform_points(motion, VIEWPOINT[None])[0]
     second = find_keypoints(transform_points(motion, make_street(2)), moved_viewpoint)
     apart = np.linalg.norm(transform_points(motion, first.points)[:, None] - second.points[None], axis=2)
@@ -49,7 +55,7 @@ def test_keypoints_and_descriptors_are_found_again_when_the_map_is_turned() -> N
 
 
 def test_the_most_salient_come_first() -> None:
-    many = find_keypoints(make_street(1), VIEWPOINT)
+    many = street_tile()
     few = find_keypoints(make_street(1), VIEWPOINT, KeypointConfig(max_points=20))
     assert len(few.points) == 20 < len(many.points)
     np.testing.assert_array_equal(few.points, many.points[:20])

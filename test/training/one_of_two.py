@@ -26,6 +26,8 @@ def main(folder: Path, rank: str, fields: dict[str, object]) -> None:
     config = SegmentTrainingConfig(**fields)  # type: ignore[arg-type]
     os.environ.update(RANK=rank, WORLD_SIZE="2", LOCAL_RANK=rank, MASTER_ADDR="127.0.0.1")
     with process_group("cpu"):
+        with process_group("cpu"):
+            pass  # a group within the group is the same one, and its end ends nothing
         training = SegmentTraining(config, make_cutter(config, [clip_of_tests.make_clip()]), folder)
         row = training.train_step(training.draw_batch(0))
         if rank == "0":
