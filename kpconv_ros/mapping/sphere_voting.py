@@ -26,8 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.kernels import voting
-from kpconv_ros.mapping.voxel_map import Sphere, VoxelMap, VoxelMapConfig
+from kpconv_ros.mapping.sphere import Sphere
+from kpconv_ros.mapping.voxel_map import VoxelMap, VoxelMapConfig
 
 Array = NDArray[Any]
 
@@ -178,10 +180,15 @@ class SphereVoting:
             labels[unvoted], confidence[unvoted] = self._labels_from_neighbors(unvoted)
         return labels[voxel_of_point], confidence[voxel_of_point]
 
-    def cut_sphere(self, center: Array, max_points: int | None = None) -> PickedSphere:
-        """Cut the sphere around ``center`` (3,), metres, map frame, out of the map; nothing is noted of it."""
+    def cut_sphere(
+        self, center: Array, max_points: int | None = None, index: SortedCells | None = None
+    ) -> PickedSphere:
+        """Cut the sphere around ``center`` (3,), metres, map frame, out of the map; nothing is noted of it.
+
+        See :meth:`VoxelMap.gather` for ``index``.
+        """
         radius, max_points = self.config.sphere_radius, max_points or self.config.max_sphere_points
-        sphere = self.voxels.gather(center, radius, max_points)
+        sphere = self.voxels.gather(center, radius, max_points, index)
         is_full = len(sphere.voxels) == max_points
         reach = max(float(np.linalg.norm(sphere.points, axis=1).max()), self.cell_size) if is_full else radius
         return PickedSphere(sphere, center, reach)

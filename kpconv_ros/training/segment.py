@@ -109,7 +109,7 @@ class SegmentTraining(TrainingLoop[Batch]):
         total = self._total_weight(labels)
         loss = segmentation_loss(logits, labels, self.weights, config.lovasz, total)
         if branches is not None:
-            scalars["gap"] = branches.gap()
+            scalars["gap"] = branches.gap(mean_over_processes(branches.rows.sum().float()))
             loss = loss + config.gap * scalars["gap"]  # Eq. (11) of DSP
             if config.propagation == "intra":  # Eq. (12)
                 loss = loss + segmentation_loss(branches.reallocated, labels, self.weights, config.lovasz, total)

@@ -52,6 +52,9 @@ def test_a_wrong_shape_or_a_nan_is_refused() -> None:
         check_points(np.zeros((4, 2)))
     with pytest.raises(RegistrationError, match="finite"):
         estimate_surface(np.array([[np.nan, 0, 0]], np.float32))
+    with pytest.raises(RegistrationError, match="finite"):
+        check_points(np.array([[0, -np.inf, 0]]))
+    assert check_points(np.array([[1e30, 0, 0]])).shape == (1, 3)  # far, but finite
 
 
 def test_a_cloud_too_wide_for_its_cells_is_refused() -> None:
