@@ -94,7 +94,7 @@ class ScanFollower:
         if len(cloud.xyz) > config.max_points:
             raise PointCloud2Error(f"got {len(cloud.xyz)} points, expected at most max_points = {config.max_points}")
         stamp = seconds_of(message.header.stamp)
-        times = read_times(cloud, stamp, config.time_field, config.time_unit)
+        times, deskew_text = _read_times(cloud, stamp, config)
         mounted = self._find_mounting(message.header.frame_id)
         read = time.perf_counter()
         result = self.odometry.process(cloud.xyz, stamp, times)
@@ -106,7 +106,6 @@ class ScanFollower:
         timings_ms = {name: 1e3 * seconds for name, seconds in (*stages.items(), ("total", ended - started))}
         timings_ms.update(pipeline_latency(self._clock, message.header.stamp))
         self._outputs.timings.publish(timings_ms)
-        deskew_text = "points have no times" if times is None else "on"
         self._count(result, timings_ms, deskew_text, config)
 
     def publish_if_due(self) -> None:
@@ -200,3 +199,18 @@ class ScanFollower:
         }
         warnings = (self._warning,) if now - self._warned_at < WARNING_SHOWN else ()
         self._statistics.count_processed(timings_ms, 1e3 * config.processing_limit, facts, warnings, result.was_reset)
+
+
+def _read_times(cloud: CloudFields, stamp: float, config: RegisterConfig) -> tuple[Any, str]:
+    """Seconds of each point after the stamp, or None, and what to say of them.
+
+    Raises:
+        PointCloud2Error: If the field was named by the user, and is missing or holds no times of a scan.
+    """
+    try:
+        times = read_times(cloud, stamp, config.time_field, config.time_unit)
+    except PointCloud2Error as error:
+        if config.time_field:
+            raise
+        return None, f"off: {error}"
+    return times, "off: points have no times" if times is None else "on"

@@ -367,6 +367,17 @@ def test_big_endian_doubles_with_padded_rows_and_nan_points_are_taken(driving):
     assert driving.error_of(driving.answer_to(sent)) < FOLLOWED
 
 
+def test_a_field_that_only_sounds_like_times_is_ignored_and_told(driving):
+    message = next_message(driving)
+    points = read_points(message).points
+    columns = {axis: np.ascontiguousarray(points[axis]) for axis in "xyz"}
+    columns["t"] = np.linspace(0.0, 1e12, len(points))
+    driving.clouds.publish(packed_message(pack_points(columns), message.header, True))
+    driving.index += 1
+    assert driving.error_of(driving.answer_to(message)) < 0.3  # half a scan's way: it is not straightened
+    driving.wait_for("/diagnostics", lambda message: "field 't': got a scan of" in values_of(message)["deskew"])
+
+
 def test_an_exception_in_the_pipeline_is_told_and_the_node_begins_anew(driving, register):
     odometry = register.node._odometry
     process = odometry.process
