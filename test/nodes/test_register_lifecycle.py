@@ -83,15 +83,14 @@ def test_an_unknown_sampler_leaves_the_node_unconfigured_with_the_reason(context
         node.stop()
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_the_process_ends_cleanly_on_a_signal(robot, repository, sign):
+def test_the_process_with_the_shipped_parameters_ends_cleanly_on_a_signal(robot, repository):
     parameters = ["--params-file", str(repository / "config" / "register.yaml")]
     command = [sys.executable, "-m", "kpconv_ros.nodes.register_node", "--ros-args", *parameters]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
     try:
         robot.wait_until_heard()
         robot.drive(3)
-        process.send_signal(sign)
+        process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
