@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "kpconv_ros"
 MAY_IMPORT: dict[str, set[str]] = {
     "geometry": {"kernels"},
     "kernels": set(),
-    "layers": {"geometry", "kernels"},
+    "layers": {"geometry", "kernels", "config_io"},
     "networks": {"layers", "geometry", "kernels"},
     "losses": {"geometry"},
     "mapping": {"geometry", "kernels", "config_io"},
