@@ -42,6 +42,8 @@ COMMANDS = (
     Command("test parts", "kpconv_ros.evaluation.parts_command", "mean IoU of a model on the parts of objects"),
     Command("export", "kpconv_ros.export.command", "write a network as ONNX or for torch.export"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),
+    Command("train task-network", "kpconv_ros.training.task_network", "train the network behind a sampler of points"),
+    Command("train samplenet", "kpconv_ros.training.samplenet", "train a sampler of points for a task network"),
     Command("compare-trainings", "kpconv_ros.training.comparison", "train variants of one config and score them"),
     Command("train classify", "kpconv_ros.training.classify", "train a network that classifies single objects"),
     Command("train parts", "kpconv_ros.training.parts", "train a network that segments the parts of objects"),
