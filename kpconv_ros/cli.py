@@ -40,6 +40,7 @@ COMMANDS = (
     Command("test segment", "kpconv_ros.evaluation.voting_command", "voting test of a model on a dataset, submissions"),
     Command("test classify", "kpconv_ros.evaluation.classify_command", "accuracy of a model on a dataset of objects"),
     Command("test parts", "kpconv_ros.evaluation.parts_command", "mean IoU of a model on the parts of objects"),
+    Command("test samplers", "kpconv_ros.evaluation.samplers_command", "a task on samples: SampleNet, FPS, random"),
     Command("export", "kpconv_ros.export.command", "write a network as ONNX or for torch.export"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),
     Command("train task-network", "kpconv_ros.training.task_network", "train the network behind a sampler of points"),

@@ -15,7 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "geometry": {"kernels"},
     "kernels": set(),
     "layers": {"geometry", "kernels", "config_io"},
-    "networks": {"layers", "geometry", "kernels"},
+    "networks": {"layers", "geometry", "kernels", "config_io"},
     "losses": {"geometry"},
     "mapping": {"geometry", "kernels", "config_io"},
     "codec": {"geometry", "kernels"},
@@ -23,13 +23,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
     "checkpoint_import": {"checkpoint", "networks"},
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
+    "sampling_checkpoint": {"checkpoint", "networks", "config_io", "data"},
     "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"},
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
-    | {"shape_checkpoint", "evaluation", "pipelines"},  # metrics, and the voting test, of trainings that are compared
+    | {
+        "shape_checkpoint",
+        "sampling_checkpoint",
+        "evaluation",
+        "pipelines",
+    },  # metrics, and the voting test, of trainings that are compared
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
     | {"layers", "shape_checkpoint"},
-    "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"},
+    "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"}
+    | {"sampling_checkpoint", "networks", "geometry"},  # samplers are compared inside the tasks that they are for
     "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }

@@ -76,7 +76,8 @@ def fit_unit_cube(surface: Surface) -> Surface:
         edges = surface[:, 1:] - surface[:, :1]
         areas = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
         mean = areas @ surface.mean(1) / areas.sum()
-    return (surface - mean) / (size or 1.0)
+    fitted: Surface = (surface - mean) / (size or 1.0)
+    return fitted
 
 
 def draw_cloud(surface: Surface, num_points: int, generator: Generator) -> NDArray[np.float32]:

@@ -34,6 +34,11 @@ class DenseLayers(nn.Module):
         return out.reshape(*features.shape[:-1], out.shape[1])
 
 
+def max_over_points(features: Tensor) -> Tensor:
+    """Return the maximum of each channel over the points, ``(B, n, C)`` to ``(B, C)``; one of equals has the gradient."""
+    return features.max(1).values
+
+
 def pooled_linear(features: Tensor, linear: nn.Linear) -> Tensor:
     """Return the maximum over the points of a linear layer, ``(B, n, Cin)`` to ``(B, Cout)``.
 

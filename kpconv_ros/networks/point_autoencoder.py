@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from kpconv_ros.config_io import param
-from kpconv_ros.layers.point_mlp import DenseLayers
+from kpconv_ros.layers.point_mlp import DenseLayers, max_over_points
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,6 @@ class PointAutoencoder(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """Reconstruct clouds: ``(B, n, 3)`` to ``(B, num_points, 3)``."""
-        code = self.points(points).amax(1)
+        code = max_over_points(self.points(points))
         reconstructed: Tensor = self.output(self.hidden(code))
         return reconstructed.reshape(len(points), self.config.num_points, 3)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kpconv_ros.config_io import param
-from kpconv_ros.layers.point_mlp import DenseLayers
+from kpconv_ros.layers.point_mlp import DenseLayers, max_over_points
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class AlignmentNet(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return ``(B, C, C)`` for features ``(B, n, C)``."""
         channels = features.shape[2]
-        matrices: Tensor = self.matrix(self.hidden(self.points(features).amax(1)))
+        matrices: Tensor = self.matrix(self.hidden(max_over_points(self.points(features))))
         return matrices.reshape(-1, channels, channels)
 
 
@@ -71,7 +71,7 @@ class PointNet(nn.Module):
         if self.align_features is not None:
             self._matrices = self.align_features(features)
             features = features @ self._matrices
-        logits: Tensor = self.classes(self.dropout(self.hidden(self.points(features).amax(1))))
+        logits: Tensor = self.classes(self.dropout(self.hidden(max_over_points(self.points(features)))))
         return logits
 
     def regularization(self) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from kpconv_ros.config_io import param
 from kpconv_ros.layers.blocks import PackedBatchNorm
-from kpconv_ros.layers.point_mlp import DenseLayers
+from kpconv_ros.layers.point_mlp import DenseLayers, max_over_points
 from kpconv_ros.layers.soft_projection import match, order_points, project, soft_project
 from kpconv_ros.layers.temperature import LearnedTemperature, TemperatureConfig, scheduled_temperature
 from kpconv_ros.networks.encoder import NetworkError
@@ -86,7 +86,7 @@ class SampleNet(nn.Module):
 
     def simplify(self, points: Tensor) -> Tensor:
         """Return the simplified points Q, ``(B, m, 3)``, of clouds ``(B, n, 3)``."""
-        features = self.output(self.hidden(self.points(points).amax(1)))
+        features = self.output(self.hidden(max_over_points(self.points(points))))
         if self.output_norm is not None:
             features = self.output_norm(features)
         simplified: Tensor = features.reshape(len(points), self.config.num_samples, 3)

@@ -71,7 +71,9 @@ def cylinder(radius: float, z: tuple[float, float], sides: int = SIDES) -> Trian
 def ellipsoid(radii: Sequence[float], rings: int = 8) -> Triangles:
     """Return an ellipsoid around the origin."""
     polar = np.linspace(0, np.pi, rings + 1)
-    return revolve(np.stack([np.sin(polar), -np.cos(polar)], 1)) * np.asarray(radii, np.float64)
+    sphere = revolve(np.stack([np.sin(polar), -np.cos(polar)], 1))
+    scaled: Triangles = sphere * np.asarray(radii, np.float64)
+    return scaled
 
 
 def turn(mesh: Triangles, axis: int, angle: float) -> Triangles:
@@ -84,7 +86,8 @@ def turn(mesh: Triangles, axis: int, angle: float) -> Triangles:
 
 def move(mesh: Triangles, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Triangles:
     """Shift a mesh."""
-    return mesh + np.array([x, y, z])
+    moved: Triangles = mesh + np.array([x, y, z])
+    return moved
 
 
 def four_legs(x: float, y: float, height: float, leg: float, splay: float = 0.0) -> Triangles:
