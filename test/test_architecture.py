@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "pipelines",
     },  # metrics, and the voting test, of trainings that are compared
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
-    | {"layers", "shape_checkpoint"},
+    | {"layers", "shape_checkpoint", "sampling_checkpoint"},
     "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"}
     | {"sampling_checkpoint", "networks", "geometry"},  # samplers are compared inside the tasks that they are for
     "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated

@@ -35,7 +35,7 @@ class DenseLayers(nn.Module):
 
 
 def max_over_points(features: Tensor) -> Tensor:
-    """Return the maximum of each channel over the points, ``(B, n, C)`` to ``(B, C)``; one of equals has the gradient."""
+    """Return the maximum of each channel over the points, ``(B, n, C)`` to ``(B, C)``; one of equals has a gradient."""
     return features.max(1).values
 
 
