@@ -8,6 +8,7 @@ import argparse
 import json
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from kpconv_ros.checkpoint import CheckpointError
 from kpconv_ros.data.object_sets import ObjectSet
-from kpconv_ros.data.object_tasks import TaskBatch, draw_batch, load_task_objects
+from kpconv_ros.data.object_tasks import ObjectTaskConfig, TaskBatch, draw_batch, load_task_objects
 from kpconv_ros.evaluation.object_samplers import (
     METRICS,
     Sampler,
@@ -41,24 +42,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of random and FPS (%(default)s)")
     parser.add_argument("--examples", type=int, default=500, help="test clouds or pairs (default %(default)s)")
     parser.add_argument("--example-seed", type=int, default=1, help="of their points and poses (default %(default)s)")
+    parser.add_argument(
+        "--exact-copies", action="store_true", help="registration: template and source have the same points, turned"
+    )
     parser.add_argument("--out", type=Path, help="JSON file; the entries of other tasks in it are kept")
 
 
 def run(args: argparse.Namespace) -> int:
     """Test, print a table and write what was asked for."""
     task = load_task_network(args.task_network)
-    samplers = [
-        *load_samplers(args.samplers, task),
-        *(make(seed) for make in (farthest_sampler, random_sampler) for seed in args.seeds),
-    ]
-    objects = load_task_objects(task.manifest.objects, "test")
-    batches = list(draw_batches(objects, task, args.examples, args.example_seed))
+    tested = replace(task.manifest.objects, exact_copies=task.manifest.objects.exact_copies or args.exact_copies)
+    plain = [make(seed) for make in (farthest_sampler, random_sampler) for seed in args.seeds]
+    samplers = [*load_samplers(args.samplers, task), *plain]
+    objects = load_task_objects(tested, "test")
+    batches = list(draw_batches(objects, tested, args.examples, args.example_seed))
     rows = summarize(measure_all(task, samplers, batches, args.sizes))
-    name = task.manifest.objects.task
-    print(format_table(rows, METRICS[name]))
+    print(format_table(rows, METRICS[tested.task]))
     if args.out:
-        entry = {**describe(task, args, len(objects.surfaces)), "rows": rows}
-        write_entry(args.out, name, entry)
+        name = f"{tested.task}_exact_copies" if args.exact_copies else tested.task
+        write_entry(args.out, name, {**describe(task, args, len(objects.surfaces)), "rows": rows})
         print(f"wrote {args.out}")
     return 0
 
@@ -79,12 +81,12 @@ def load_samplers(folders: Sequence[str], task: TaskModel) -> list[Sampler]:
     return samplers
 
 
-def draw_batches(objects: ObjectSet, task: TaskModel, examples: int, seed: int) -> Iterator[TaskBatch]:
+def draw_batches(objects: ObjectSet, task: ObjectTaskConfig, examples: int, seed: int) -> Iterator[TaskBatch]:
     """Draw test examples, the objects in turn, the same for the same seed."""
     generator = np.random.default_rng(seed)
     for start in range(0, examples, BATCH):
         rows = [row % len(objects.surfaces) for row in range(start, min(start + BATCH, examples))]
-        yield draw_batch(objects, rows, task.manifest.objects, generator)
+        yield draw_batch(objects, rows, task, generator)
 
 
 def measure_all(
@@ -127,6 +129,7 @@ def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def describe(task: TaskModel, args: argparse.Namespace, num_objects: int) -> dict[str, Any]:
     """Return what is needed to repeat the test."""
     sizes, seeds = " ".join(map(str, args.sizes)), " ".join(map(str, args.seeds))
+    copies = " --exact-copies" if args.exact_copies else ""
     return {
         "metric": METRICS[task.manifest.objects.task],
         "data": f"{task.manifest.objects.data}, {num_objects} test objects, {args.examples} examples",
@@ -137,7 +140,7 @@ def describe(task: TaskModel, args: argparse.Namespace, num_objects: int) -> dic
             "seed": task.manifest.seed,
         },
         "command": f"kpconv-ros test samplers --task-network TASK --samplers ... --sizes {sizes} --seeds {seeds} "
-        f"--examples {args.examples} --example-seed {args.example_seed}",
+        f"--examples {args.examples} --example-seed {args.example_seed}{copies}",
     }
 
 

@@ -68,6 +68,8 @@ def test_a_task_is_trained_sampled_and_tested_by_one_command_each(task: str, tmp
     assert set(seen[1:]) == {(n, 16, 1) for n in ("samplenet", "snet")} | {
         (name, size, 2) for name in ("fps", "random") for size in (16, 8)
     }
+    assert cli.main([*test, "--examples", "2", "--exact-copies", "--out", f"{tmp_path}/out/result.json"]) == 0
+    assert set(json.loads((tmp_path / "out/result.json").read_text())) == {task, f"{task}_exact_copies"}
 
 
 def test_a_sampler_learns_to_lie_on_the_cloud(task_folder: Path, tmp_path: Path) -> None:
