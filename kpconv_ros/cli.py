@@ -43,6 +43,7 @@ COMMANDS = (
     Command("test samplers", "kpconv_ros.evaluation.samplers_command", "a task on samples: SampleNet, FPS, random"),
     Command("export", "kpconv_ros.export.command", "write a network as ONNX or for torch.export"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),
+    Command("cross-validate", "kpconv_ros.training.cross_validation", "train and score a dataset's published folds"),
     Command("train task-network", "kpconv_ros.training.task_network", "train the network behind a sampler of points"),
     Command("train samplenet", "kpconv_ros.training.samplenet", "train a sampler of points for a task network"),
     Command("compare-trainings", "kpconv_ros.training.comparison", "train variants of one config and score them"),

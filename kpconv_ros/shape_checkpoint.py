@@ -101,6 +101,20 @@ def load_shape_model(name_or_path: str | Path, device: str | torch.device = "cpu
     return ShapeModel(manifest, network.to(choose_device(device)))
 
 
+def is_shape_model(name_or_path: str | Path) -> bool:
+    """Return whether a model is one for single objects, which its manifest tells; it may be wrong otherwise.
+
+    Raises:
+        CheckpointError: If there is no such model.
+    """
+    path = find_model(name_or_path) / MANIFEST
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, ValueError):
+        return False
+    return isinstance(fields, dict) and "data" in fields
+
+
 def save_shape_model(folder: Path, network: KPCNN | PartKPFCNN, manifest: Mapping[str, Any]) -> ShapeManifest:
     """Write weights and manifest of a model.
 

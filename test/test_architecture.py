@@ -24,15 +24,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint_import": {"checkpoint", "networks"},
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
     "sampling_checkpoint": {"checkpoint", "networks", "config_io", "data"},
-    "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"},
+    "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"}
+    | {"shape_checkpoint"},
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
-    | {
-        "shape_checkpoint",
-        "sampling_checkpoint",
-        "evaluation",
-        "pipelines",
-    },  # metrics, and the voting test, of trainings that are compared
+    # metrics, and the voting test, of trainings that are compared
+    | {"shape_checkpoint", "sampling_checkpoint", "evaluation", "pipelines"},
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
     | {"layers", "shape_checkpoint", "sampling_checkpoint"},
     "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"}

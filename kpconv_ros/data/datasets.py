@@ -6,15 +6,23 @@ Sphere radii are 50 cells of the first level (Thomas et al., "KPConv", ICCV 2019
 those of the paper or of the authors' code.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kpconv_ros.data.class_colors import (
+    IKA_COLORS,
+    S3DIS_COLORS,
+    SCANNET_COLORS,
+    SEMANTIC3D_COLORS,
+    SHAPENET_PART_COLORS,
+    Colors,
+    spread_colors,
+)
 from kpconv_ros.data.labelled_cloud import DatasetError, LabelledCloud, map_class_ids
 from kpconv_ros.data.scene_datasets import (
     NPM3D_CLASSES,
@@ -26,6 +34,7 @@ from kpconv_ros.data.scene_datasets import (
     read_scannet_scene,
     read_semantic3d_cloud,
 )
+from kpconv_ros.data.scene_splits import NUM_AREAS, npm3d_names, s3dis_names, scannet_names, semantic3d_names
 from kpconv_ros.data.shape_datasets import (
     MODELNET_CLASSES,
     SHAPENET_PARTS,
@@ -40,27 +49,6 @@ IKA_CLASSES = (
     *("car", "truck", "bus"),
 )
 IKA_UNLABELLED = 10  # raw id
-NUM_AREAS = 6  # of S3DIS
-SEMANTIC3D_TRAIN = (
-    *("bildstein_station1_xyz_intensity_rgb", "bildstein_station3_xyz_intensity_rgb"),
-    *("bildstein_station5_xyz_intensity_rgb", "domfountain_station1_xyz_intensity_rgb"),
-    *("domfountain_station2_xyz_intensity_rgb", "domfountain_station3_xyz_intensity_rgb"),
-    *("neugasse_station1_xyz_intensity_rgb", "sg27_station1_intensity_rgb", "sg27_station2_intensity_rgb"),
-    *("sg27_station4_intensity_rgb", "sg27_station5_intensity_rgb", "sg27_station9_intensity_rgb"),
-    *("sg28_station4_intensity_rgb", "untermaederbrunnen_station1_xyz_intensity_rgb"),
-    "untermaederbrunnen_station3_xyz_intensity_rgb",
-)
-SEMANTIC3D_VALIDATION = ("bildstein_station3_xyz_intensity_rgb", "sg27_station2_intensity_rgb")
-"""Held back from training: two of fifteen stations."""
-SEMANTIC3D_REDUCED_TEST = (
-    *("MarketplaceFeldkirch_Station4_rgb_intensity-reduced", "sg27_station10_rgb_intensity-reduced"),
-    *("sg28_Station2_rgb_intensity-reduced", "StGallenCathedral_station6_rgb_intensity-reduced"),
-)
-NPM3D_SPLITS = {
-    "train": ("Lille1_1", "Lille2", "Paris"),
-    "val": ("Lille1_2",),
-    "test": ("ajaccio_2", "ajaccio_57", "dijon_9"),
-}
 Names = Callable[[Path, str], list[str]]
 Read = Callable[[Path, str], LabelledCloud]
 
@@ -86,9 +74,13 @@ class Dataset:
     read: Read
     """Reads a cloud by its name."""
     sources: tuple[str, ...] = ()
-    """Patterns of the files of a cloud, for scenes: when one changes, what was prepared from it is out of date."""
+    """Patterns of the files of a cloud, by its name and folder: when one changes, what was prepared is out of date."""
     licence: str = ""
     """What holds for weights trained on it; empty: the terms of its authors."""
+    published_colors: Colors = ()
+    """Red, green, blue of each class as :mod:`kpconv_ros.data.class_colors` has them; empty if nobody published any."""
+    folds: Mapping[str, Names] = field(default_factory=dict)
+    """Splits of each fold of the published cross validation, by its name; empty if there is none."""
 
     @property
     def sphere_radius(self) -> float:
@@ -96,14 +88,9 @@ class Dataset:
         return 50 * self.voxel_size
 
     @property
-    def colors(self) -> NDArray[np.uint8]:
-        """A colour for each class, ``(C + 1, 3)``, black for the unlabelled one, the others far apart."""
-        hues = np.arange(len(self.classes)) * 0.618034 % 1
-        channels = np.clip(np.abs((hues[:, None] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
-        channels *= np.where(np.arange(len(self.classes)) % 2, 1.0, 0.7)[:, None]
-        channels[0] = 0
-        colors: NDArray[np.uint8] = (channels * 255).round().astype(np.uint8)
-        return colors
+    def colors(self) -> Colors:
+        """A colour for each class, black for the unlabelled one: published, or else far apart."""
+        return self.published_colors or spread_colors(len(self.classes))
 
     def names(self, root: Path, split: str) -> list[str]:
         """Return the names of a split.
@@ -120,6 +107,23 @@ class Dataset:
             raise DatasetError(f"{root}: got no cloud of the split {split} of {self.name}")
         return found
 
+    def files(self, root: Path, name: str) -> list[Path]:
+        """Return the files of a cloud."""
+        folder = name.rpartition("/")[0]
+        patterns = [pattern.format(name=name, folder=folder) for pattern in self.sources]
+        return [path for pattern in patterns if pattern for path in sorted(root.glob(pattern)) if path.is_file()]
+
+    def fold(self, name: str) -> "Dataset":
+        """Return the dataset with the splits of a fold: "train", and as "val" and "test" what is left out.
+
+        Raises:
+            DatasetError: Naming the folds that there are.
+        """
+        if name not in self.folds:
+            known = ", ".join(self.folds) or f"none, as {self.name} has no published ones"
+            raise DatasetError(f"fold: got {name!r}, expected one of {known}")
+        return replace(self, split_names=self.folds[name])
+
 
 def find_dataset(name: str, test_area: int = 5) -> Dataset:
     """Return a dataset of the table.
@@ -133,48 +137,7 @@ def find_dataset(name: str, test_area: int = 5) -> Dataset:
     """
     if name not in DATASETS:
         raise DatasetError(f"dataset: got {name!r}, expected one of {', '.join(DATASETS)}")
-    if name == "s3dis" and test_area != 5:
-        return replace(DATASETS[name], split_names=partial(s3dis_names, test_area=test_area))
-    return DATASETS[name]
-
-
-def s3dis_names(root: Path, split: str, test_area: int = 5) -> list[str]:
-    """Return the rooms of the six areas but one to train on, of that one for "val" and "test" (6-fold: each in turn).
-
-    Raises:
-        DatasetError: If there is no such area.
-    """
-    if not 1 <= test_area <= NUM_AREAS:
-        raise DatasetError(f"test_area: got {test_area}, expected 1 to {NUM_AREAS}")
-    areas = [area for area in range(1, NUM_AREAS + 1) if (area == test_area) == (split != "train")]
-    return [
-        f"Area_{area}/{room.name}"
-        for area in areas
-        for room in sorted((root / f"Area_{area}").glob("*"))
-        if (room / "Annotations").is_dir()
-    ]
-
-
-def scannet_names(root: Path, split: str) -> list[str]:
-    """Return the scenes that ``scannetv2_SPLIT.txt`` of the authors lists, as far as they are in ``root``."""
-    path = root / f"scannetv2_{split}.txt"
-    if not path.is_file():
-        raise DatasetError(f"{path}: expected the authors' list of scenes, got no such file")
-    folder = root / ("scans_test" if split == "test" else "scans")
-    return [name for name in path.read_text(encoding="utf-8").split() if (folder / name).is_dir()]
-
-
-def semantic3d_names(root: Path, split: str) -> list[str]:
-    """Return the stations of a split that are in ``root``; "test" is reduced-8."""
-    train = tuple(name for name in SEMANTIC3D_TRAIN if name not in SEMANTIC3D_VALIDATION)
-    names = {"train": train, "val": SEMANTIC3D_VALIDATION, "test": SEMANTIC3D_REDUCED_TEST}[split]
-    return [name for name in names if (root / f"{name}.txt").is_file()]
-
-
-def npm3d_names(root: Path, split: str) -> list[str]:
-    """Return the clouds of a split that are in ``root``."""
-    folder = root / ("test_10_classes" if split == "test" else "training_10_classes")
-    return [name for name in NPM3D_SPLITS[split] if (folder / f"{name}.ply").is_file()]
+    return DATASETS[name].fold(f"Area_{test_area}") if name == "s3dis" else DATASETS[name]
 
 
 def ika_names(root: Path, split: str) -> list[str]:
@@ -219,6 +182,8 @@ DATASETS = {
             s3dis_names,
             read_s3dis_room,
             ("{name}/Annotations/*.txt",),
+            published_colors=S3DIS_COLORS,
+            folds={f"Area_{area}": partial(s3dis_names, test_area=area) for area in range(1, NUM_AREAS + 1)},
         ),
         Dataset(
             "scannet",
@@ -230,6 +195,7 @@ DATASETS = {
             scannet_names,
             read_scannet_scene,
             ("scans*/{name}/{name}_vh_clean_2*.ply",),
+            published_colors=SCANNET_COLORS,
         ),
         Dataset(
             "semantic3d",
@@ -241,6 +207,7 @@ DATASETS = {
             semantic3d_names,
             read_semantic3d_cloud,
             ("{name}.txt", "{name}.labels"),
+            published_colors=SEMANTIC3D_COLORS,
         ),
         Dataset(
             "npm3d",
@@ -264,6 +231,7 @@ DATASETS = {
             read_ika_view,
             ("{name}.npz",),
             "MIT (trained on the ika VLP-32C views)",
+            IKA_COLORS,
         ),
         Dataset(
             "modelnet40",
@@ -274,6 +242,7 @@ DATASETS = {
             (),
             modelnet_names,
             read_modelnet_object,
+            ("{name}.off", "{folder}"),  # in the HDF5 form the folder is the file
         ),
         Dataset(
             "shapenetpart",
@@ -284,6 +253,8 @@ DATASETS = {
             (),
             shapenet_names,
             read_shapenet_object,
+            ("{name}.txt",),
+            published_colors=SHAPENET_PART_COLORS,
         ),
     )
 }

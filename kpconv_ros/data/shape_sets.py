@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from kpconv_ros.data.datasets import find_dataset
 from kpconv_ros.data.labelled_cloud import DatasetError
+from kpconv_ros.data.prepared_shapes import prepare_shapes, read_shape
 from kpconv_ros.data.shape_datasets import SHAPENET_PARTS
-from kpconv_ros.data.shapes import Shape, ShapeError, make_shape
+from kpconv_ros.data.shapes import Shape
 
 ShapeData = Literal["modelnet40", "shapenetpart"]
 LICENCES = {
@@ -33,29 +34,38 @@ class ShapeSet(NamedTuple):
     """The objects."""
 
 
-def load_shape_set(data: ShapeData, root: Path, splits: Sequence[str]) -> ShapeSet:
+def load_shape_set(
+    data: ShapeData, root: Path, splits: Sequence[str], folder: Path | None = None, num_processes: int = 0
+) -> ShapeSet:
     """Read all objects of some splits, with a progress bar.
 
     Args:
         data: Name of the dataset.
         root: Its folder, as published.
         splits: "train", "val", "test".
+        folder: Where prepared objects are kept; None reads the published files and keeps nothing.
+        num_processes: Processes that prepare; 0 is one for each core.
 
     Raises:
         DatasetError: If a file is missing or damaged, or there is no object.
     """
-    if not splits:
-        raise DatasetError("splits: expected one or more, got none")
-    dataset, shapes = find_dataset(data), []
-    names = [name for split in splits for name in dataset.names(root, split)]
-    for name in tqdm(names, desc=f"reading {data}", unit="object"):
-        cloud = dataset.read(root, name)
-        assert cloud.category is not None
-        try:
-            shapes.append(make_shape(cloud.points, cloud.category, cloud.labels))
-        except ShapeError as error:
-            raise DatasetError(f"{name}: {error}") from error
+    dataset, names = find_dataset(data), shape_names(data, root, splits)
+    if folder is None:
+        shapes = [read_shape(dataset, root, name) for name in tqdm(names, desc=f"reading {data}", unit="object")]
+    else:
+        shapes = prepare_shapes(dataset, root, names, folder, num_processes)
     if dataset.task == "classification":
         return ShapeSet(dataset.classes[1:], (), dataset.classes, shapes)
     num_parts = tuple(count for _, count in SHAPENET_PARTS.values())
     return ShapeSet(tuple(SHAPENET_PARTS), num_parts, dataset.classes, shapes)
+
+
+def shape_names(data: ShapeData, root: Path, splits: Sequence[str]) -> list[str]:
+    """Return the names of the objects of some splits.
+
+    Raises:
+        DatasetError: If there are none, or no splits.
+    """
+    if not splits:
+        raise DatasetError("splits: expected one or more, got none")
+    return [name for split in splits for name in find_dataset(data).names(root, split)]

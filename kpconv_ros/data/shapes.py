@@ -42,7 +42,7 @@ class Shape(NamedTuple):
     """``(P, 3)``, in the unit sphere."""
     category: int
     """Object class."""
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[np.integer] | None = None
     """Part of each point, ``(P,)``, 0 is unlabelled; None for objects without parts."""
 
 
@@ -76,7 +76,7 @@ class ShapeBatch(NamedTuple):
     """Part of each voxel, ``(N,)`` int64, -1 does not count; empty for objects without parts."""
 
 
-def make_shape(points: NDArray[np.floating], category: int, labels: NDArray[np.int64] | None = None) -> Shape:
+def make_shape(points: NDArray[np.floating], category: int, labels: NDArray[np.integer] | None = None) -> Shape:
     """Return an object scaled to the unit sphere.
 
     Raises:
@@ -124,7 +124,7 @@ def voxelize_shape(
         raise ShapeError(f"features: expected some of {', '.join(SHAPE_FEATURES)}, got {', '.join(features) or 'none'}")
     corner = generator.uniform(0, voxel_size, 3).astype(np.float32)
     moved = (alter_points(shape.points, augmentation, generator) + corner).astype(np.float32)
-    labels = None if shape.labels is None else torch.from_numpy(shape.labels)
+    labels = None if shape.labels is None else torch.from_numpy(shape.labels.astype(np.int64))
     voxels = grid_subsample(torch.from_numpy(moved), torch.tensor([len(moved)]), voxel_size, None, labels)
     points = voxels.points - torch.from_numpy(corner)
     columns = {"one": torch.ones(len(points)), "x": points[:, 0], "y": points[:, 1], "z": points[:, 2]}

@@ -9,8 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kpconv_ros.evaluation.confusion_files import draw_confusion, write_confusion_csv
 from kpconv_ros.evaluation.metrics import ConfusionMatrix
 from kpconv_ros.evaluation.shape_test import ShapeTest, add_arguments, format_rows, open_test
@@ -44,13 +42,11 @@ def count_objects(test: ShapeTest) -> ConfusionMatrix:
 
 def build_scores(test: ShapeTest, matrix: ConfusionMatrix) -> dict[str, Any]:
     """Return the scores with all that is needed to repeat them."""
-    by_class = matrix.accuracy_by_class(test.shape_set.labels)
-    present = [value for value in by_class.values() if value is not None]
     return {
         **test.description,
         "accuracy": matrix.accuracy(),
-        "class_accuracy": float(np.mean(present)),
-        "accuracy_by_class": by_class,
+        "class_accuracy": matrix.class_accuracy(),
+        "accuracy_by_class": matrix.accuracy_by_class(test.shape_set.labels),
     }
 
 

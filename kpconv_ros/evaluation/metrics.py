@@ -99,6 +99,12 @@ class ConfusionMatrix:
         hits, totals = np.diag(self.counts)[1:].tolist(), self.counts[1:].sum(axis=1).tolist()
         return {name: hit / total if total else None for name, hit, total in zip(classes[1:], hits, totals)}
 
+    def class_accuracy(self) -> float:
+        """Mean of :meth:`accuracy_by_class` over the classes present in the truth, the "mRec" of the KPConv paper."""
+        totals = self.counts[1:].sum(axis=1)
+        shares = np.diag(self.counts)[1:][totals > 0] / totals[totals > 0]
+        return float(shares.mean()) if len(shares) else float("nan")
+
     def iou_by_class(self, classes: Sequence[str]) -> dict[str, float | None]:
         """IoU by class name, without label 0; None for a class that the truth does not have.
 

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from kpconv_ros.checkpoint import load_model
-from kpconv_ros.data.datasets import DATASETS, NUM_AREAS, find_dataset, s3dis_names
+from kpconv_ros.data.datasets import DATASETS, find_dataset
 from kpconv_ros.data.labelled_cloud import DatasetError
 from kpconv_ros.data.posed_clouds import KITTI_SPLITS, PosedCloud, kitti_clouds, kitti_names, static_clouds
+from kpconv_ros.data.scene_splits import NUM_AREAS, s3dis_names
 from kpconv_ros.data.semantic_kitti import KITTI_CLASSES
 from kpconv_ros.data.submissions import SubmissionWriter
 from kpconv_ros.evaluation.confusion_files import draw_confusion, write_confusion_csv
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     if not totals.matrix.counts[1:].any():
         print("no truth to score against")
         return 0
-    scores = build_scores(totals, cloud_set, args)
+    scores = {**build_scores(totals, cloud_set, args.data, args.model), **describe_test(args)}
     print(format_scores(scores))
     if args.out:
         write_scores(scores, totals.matrix, cloud_set.classes, args.out)
@@ -169,24 +170,29 @@ def run_test(
     return Totals(matrix, num_points, num_spheres, min(fewest_tests, default=0))
 
 
-def build_scores(totals: Totals, cloud_set: CloudSet, args: argparse.Namespace) -> dict[str, Any]:
-    """Return the scores with all that is needed to repeat them."""
+def build_scores(totals: Totals, cloud_set: CloudSet, data: str, model: str) -> dict[str, Any]:
+    """Return the scores of a model, by name or folder, on clouds of a dataset; what repeats them is to be added."""
+    return {
+        "data": f"{data}, {len(cloud_set.names)} clouds; labels of every original point",
+        "model": Path(model).name,
+        "miou": totals.matrix.miou(),
+        "class_accuracy": totals.matrix.class_accuracy(),
+        "accuracy": totals.matrix.accuracy(),
+        "iou": totals.matrix.iou_by_class(cloud_set.classes),
+        "num_points": totals.num_points,
+        "num_spheres": totals.num_spheres,
+        "fewest_tests": totals.fewest_tests,
+    }
+
+
+def describe_test(args: argparse.Namespace) -> dict[str, str]:
+    """Return the split and the command that repeats a test."""
     place = f"--sequences {' '.join(args.sequences)}" if args.sequences else f"--split {args.split}"
     place = f"--area {args.area}" if args.area is not None else place
     joined = f" --past-frames {args.past_frames} --sensor-height {args.sensor_height}" if args.data == KITTI else ""
     votes = f"--num-votes {args.num_votes} --border-weight {args.border_weight}"
-    return {
-        "data": f"{args.data}, {len(cloud_set.names)} clouds; labels of every original point",
-        "model": Path(args.model).name,
-        "miou": totals.matrix.miou(),
-        "accuracy": totals.matrix.accuracy(),
-        "iou": totals.matrix.iou_by_class(cloud_set.classes),
-        "split": place.removeprefix("--"),
-        "num_points": totals.num_points,
-        "num_spheres": totals.num_spheres,
-        "fewest_tests": totals.fewest_tests,
-        "command": f"kpconv-ros test segment --model MODEL --data {args.data} --root ROOT {place} {votes}{joined}",
-    }
+    command = f"kpconv-ros test segment --model MODEL --data {args.data} --root ROOT {place} {votes}{joined}"
+    return {"split": place.removeprefix("--"), "command": command}
 
 
 def write_scores(scores: dict[str, Any], matrix: ConfusionMatrix, classes: Sequence[str], folder: Path) -> None:

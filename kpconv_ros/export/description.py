@@ -11,6 +11,7 @@ from kpconv_ros.checkpoint import CheckpointError, Manifest, file_sha256, load_m
 from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping
 from kpconv_ros.networks.kpcnn import KPCNN
 from kpconv_ros.networks.kpfcnn import KPFCNN
+from kpconv_ros.shape_checkpoint import ShapeManifest, is_shape_model, load_shape_model
 
 UNKNOWN_LICENCE = "unknown"
 
@@ -32,7 +33,8 @@ class Description:
     num_features: int
     """Columns of the features."""
     voxel_size: float
-    """Cell of the first level, metres; it doubles from level to level."""
+    """Cell of the first level, metres; it doubles from level to level. All lengths of a network for single objects are
+    in radii of the object."""
     radii: tuple[float, ...]
     """Neighbourhood radius of each level, metres."""
     pooling_radii: tuple[float, ...]
@@ -46,9 +48,10 @@ class Description:
     classes: tuple[str, ...] = ()
     """Name of each column of the logits; empty if not known."""
     features: tuple[str, ...] = ()
-    """Name of each column of the features, from :mod:`kpconv_ros.mapping.features`; empty if not known."""
+    """Name of each column of the features, from :mod:`kpconv_ros.mapping.features`, or for single objects from
+    :mod:`kpconv_ros.data.shapes`; empty if not known."""
     sphere_radius: float = 0.0
-    """Radius of the spheres that the network was trained on, metres; 0 if not known."""
+    """Radius of the spheres that the network was trained on, metres, 1 for single objects; 0 if not known."""
     intensity_scale: float = 1.0
     """Raw intensities are divided by it to reach 0..1."""
 
@@ -87,7 +90,7 @@ class Description:
             raise ExportError(f"{source}: {error}") from error
 
 
-def load_described(model: str) -> tuple[KPFCNN | KPCNN, Description, Manifest | None]:
+def load_described(model: str) -> tuple[KPFCNN | KPCNN, Description, Manifest | ShapeManifest | None]:
     """Load a network to export.
 
     Args:
@@ -101,8 +104,11 @@ def load_described(model: str) -> tuple[KPFCNN | KPCNN, Description, Manifest | 
         ExportError: If it is another kind of network.
     """
     if not model.endswith(".safetensors"):
-        loaded = load_model(model)
-        return loaded.network, describe(loaded.network, loaded.manifest), loaded.manifest
+        loaded = load_shape_model(model) if is_shape_model(model) else load_model(model)
+        network, manifest = loaded.network, loaded.manifest
+        if not isinstance(network, KPFCNN | KPCNN):
+            raise ExportError(f"{model}: expected a KP-FCNN or a KP-CNN, got one with a head for each object class")
+        return network, describe(network, manifest), manifest
     path = Path(model)
     if not path.is_file():
         raise CheckpointError(f"weights: expected the file {path}, which is missing")
@@ -112,7 +118,9 @@ def load_described(model: str) -> tuple[KPFCNN | KPCNN, Description, Manifest | 
     return network, describe(network, None, path.stem, file_sha256(path)), None
 
 
-def describe(network: KPFCNN | KPCNN, manifest: Manifest | None, name: str = "", sha256: str = "") -> Description:
+def describe(
+    network: KPFCNN | KPCNN, manifest: Manifest | ShapeManifest | None, name: str = "", sha256: str = ""
+) -> Description:
     """Describe a network by its Config and its manifest; without one, by its name and the SHA-256 of its weights."""
     config = network.config
     sizes = {
@@ -126,10 +134,10 @@ def describe(network: KPFCNN | KPCNN, manifest: Manifest | None, name: str = "",
     }
     if manifest is None:
         return Description(model=name, sha256=sha256, **sizes)  # type: ignore[arg-type]
+    sizes |= {"model": manifest.name, "sha256": manifest.sha256, "licence": manifest.licence}
+    if isinstance(manifest, ShapeManifest):
+        return Description(classes=manifest.classes, features=manifest.features, sphere_radius=1.0, **sizes)  # type: ignore[arg-type]
     return Description(
-        model=manifest.name,
-        sha256=manifest.sha256,
-        licence=manifest.licence,
         classes=manifest.classes[1:],  # the first is that of unlabelled points, which has no logit
         features=manifest.features,
         sphere_radius=manifest.sphere_radius,

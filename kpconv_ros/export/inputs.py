@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inputs of an exported network from a cloud: NumPy arrays in, NumPy arrays out.
 
-:func:`cut_sphere` makes voxels and features of a lidar scan, :func:`prepare_inputs` the pyramid of any voxels.
+:func:`cut_sphere` makes voxels and features of a lidar scan, :func:`lay_out_object` of a single object, and
+:func:`prepare_inputs` the pyramid of any voxels.
 """
 
 from typing import Any, NamedTuple
@@ -11,20 +12,22 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from kpconv_ros.data.shapes import make_shape, voxelize_shape
 from kpconv_ros.export.description import Description, ExportError
 from kpconv_ros.geometry.voxel_grid import grid_subsample
 from kpconv_ros.mapping.features import build_features
 from kpconv_ros.networks.padded import pad_pyramid
 from kpconv_ros.networks.pyramid import build_pyramid
+from kpconv_ros.pipelines.shape_voter import PLAIN
 
 Array = NDArray[Any]
 
 
 class SphereInput(NamedTuple):
-    """The voxels of a sphere, as the network was trained on them."""
+    """The voxels of a sphere or an object, as the network was trained on them."""
 
     points: Array
-    """Barycentres, ``(M, 3)`` float32, metres, relative to the centre."""
+    """Barycentres, ``(M, 3)`` float32, metres relative to the centre; of an object in its radii."""
     features: Array
     """``(M, F)`` float32."""
     voxel_of_point: Array
@@ -107,3 +110,21 @@ def cut_sphere(
     features = build_features(description.features, places[:, 2] - np.float32(ground_z), means[:, 0], means[:, 1])
     row_of_voxel = np.where(inside, np.cumsum(inside) - 1, -1)
     return SphereInput(offsets[inside], features[inside], row_of_voxel[voxels.voxel_of_point.numpy()])
+
+
+def lay_out_object(description: Description, points: ArrayLike) -> SphereInput:
+    """Scale an object to the unit sphere and lay it on the grid.
+
+    Args:
+        description: Of a network for single objects, exported with its manifest.
+        points: ``(P, 3)``, in any unit and place.
+
+    Raises:
+        ExportError: If the network is of another kind, or the features are not known.
+        ShapeError: If there are no points, or one is not finite.
+    """
+    if not description.classifies_clouds or not description.features:
+        raise ExportError(f"{description.model}: expected a network for objects with known features, got another")
+    shape = make_shape(np.asarray(points, np.float64).reshape(-1, 3), 0)
+    voxels = voxelize_shape(shape, description.voxel_size, description.features, PLAIN, np.random.default_rng(0))
+    return SphereInput(voxels.points.numpy(), voxels.features.numpy(), voxels.voxel_of_point.numpy())

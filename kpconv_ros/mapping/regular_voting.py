@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.mapping.sphere_voting import PickedSphere, SphereVoting
 from kpconv_ros.mapping.voxel_map import MappingError
 
@@ -49,6 +49,7 @@ class RegularVoting:
         self._wanted = np.zeros(0, bool)
         self._colors = np.zeros((0, 3), np.float32)  # means
         self._num_colored = np.zeros(0, np.int64)  # points in each mean
+        self._index: SortedCells | None = None
         self._cell_of_voxel = self._voxels_by_cell = self._first_of_cell = self._short_in_cell = np.zeros(0, np.int64)
 
     def insert(self, points: Array, intensity: Array | None, sensor: Array, colors: Array | None = None) -> None:
@@ -108,6 +109,7 @@ class RegularVoting:
             assert wanted is not None
             found = voxels.find(wanted[rows])
             self._wanted[found[found >= 0]] = True
+        self._index = SortedCells(voxels.points, self.voting.cell_size)
         self._cell_of_voxel = cells.insert(voxels.points, None, 0.0)
         self._voxels_by_cell = np.argsort(self._cell_of_voxel, kind="stable")
         count = np.bincount(self._cell_of_voxel, minlength=len(cells))
@@ -166,18 +168,19 @@ class RegularVoting:
         labels, confidence = np.zeros(len(points), np.uint8), np.zeros(len(points), np.float32)
         if not len(voted):
             return labels, confidence
-        tree = cKDTree(voxels.points[voted])
+        index = SortedCells(voxels.points[voted], voxels.config.voxel_size)
         for rows in _chunks(len(points)):
-            finite = np.isfinite(points[rows]).all(axis=1)
-            nearest = voted[tree.query(points[rows][finite])[1]]
-            labels[rows][finite], confidence[rows][finite] = all_labels[nearest], all_confidence[nearest]
+            nearest = np.append(voted, -1)[index.nearest(points[rows])]
+            labels[rows], confidence[rows] = all_labels[nearest], all_confidence[nearest]
         return labels, confidence
 
     def _cut_sphere_with(self, row: int) -> PickedSphere:
         place, radius = self.voting.voxels.points[row].copy(), self.voting.config.sphere_radius
         shift = np.clip(self._generator.normal(0.0, SHIFT, 3), -MOST_SHIFT, MOST_SHIFT) * radius
-        picked = self.voting.cut_sphere(place + shift)
-        return picked if row in picked.sphere.voxels else self.voting.cut_sphere(place)  # too full to reach as far
+        picked = self.voting.cut_sphere(place + shift, index=self._index)
+        if row in picked.sphere.voxels:
+            return picked
+        return self.voting.cut_sphere(place, index=self._index)  # too full to reach as far
 
     def _count(self, rows: Array) -> None:
         self.tests[rows] += 1

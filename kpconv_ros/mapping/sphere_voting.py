@@ -26,8 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.kernels import voting
-from kpconv_ros.mapping.voxel_map import Sphere, VoxelMap, VoxelMapConfig
+from kpconv_ros.mapping.sphere import Sphere
+from kpconv_ros.mapping.voxel_map import VoxelMap, VoxelMapConfig
 
 Array = NDArray[Any]
 
@@ -131,14 +133,18 @@ class SphereVoting:
         cell_of_seen = self.cells.find(self.voxels.points[self.voxels.seen])
         self._seen_in_cell = np.bincount(cell_of_seen[cell_of_seen >= 0], minlength=len(self.cells))
 
-    def propose_sphere(self) -> PickedSphere | None:
+    def propose_sphere(self, max_points: int | None = None) -> PickedSphere | None:
         """Cut the sphere around the place to test next; it stays the next until it is accepted.
+
+        Args:
+            max_points: Most voxels of it, if not ``max_sphere_points``.
 
         Returns:
             The sphere, or None if every place in range was tested enough lately.
         """
-        while (cell := self._next_cell()) is not None:
-            picked = self.cut_sphere(self.cells.points[cell].copy())
+        max_points = max_points or self.config.max_sphere_points
+        while (cell := self._next_cell(max_points)) is not None:
+            picked = self.cut_sphere(self.cells.points[cell].copy(), max_points)
             if len(picked.sphere.voxels):
                 return picked
             self.accept(picked)  # the cap on voxels took all that was here
@@ -174,33 +180,38 @@ class SphereVoting:
             labels[unvoted], confidence[unvoted] = self._labels_from_neighbors(unvoted)
         return labels[voxel_of_point], confidence[voxel_of_point]
 
-    def cut_sphere(self, center: Array) -> PickedSphere:
-        """Cut the sphere around ``center`` (3,), metres, map frame, out of the map; nothing is noted of it."""
-        radius = self.config.sphere_radius
-        sphere = self.voxels.gather(center, radius, self.config.max_sphere_points)
-        is_full = len(sphere.voxels) == self.config.max_sphere_points
+    def cut_sphere(
+        self, center: Array, max_points: int | None = None, index: SortedCells | None = None
+    ) -> PickedSphere:
+        """Cut the sphere around ``center`` (3,), metres, map frame, out of the map; nothing is noted of it.
+
+        See :meth:`VoxelMap.gather` for ``index``.
+        """
+        radius, max_points = self.config.sphere_radius, max_points or self.config.max_sphere_points
+        sphere = self.voxels.gather(center, radius, max_points, index)
+        is_full = len(sphere.voxels) == max_points
         reach = max(float(np.linalg.norm(sphere.points, axis=1).max()), self.cell_size) if is_full else radius
         return PickedSphere(sphere, center, reach)
 
-    def _next_cell(self) -> int | None:
+    def _next_cell(self, max_points: int) -> int | None:
         """Return the cell for the next centre: the most useful of those in sight, then the one tested least."""
         potential = self.cells.potential
         waiting = self._seen_cells[potential[self._seen_cells] < min(HARDLY_TESTED, self.config.max_potential)]
         if len(waiting):
-            return self._most_useful(waiting)
+            return self._most_useful(waiting, max_points)
         if len(self._cells_in_range):
             lowest = int(self._cells_in_range[np.argmin(potential[self._cells_in_range])])
             return lowest if potential[lowest] < self.config.max_potential else None
         return None
 
-    def _most_useful(self, waiting: Array) -> int:
+    def _most_useful(self, waiting: Array, max_points: int) -> int:
         """Return the one of ``waiting`` (W,) cells around which most seen voxels wait, for the voxels of its sphere."""
         cells, seen = self.cells, self._seen_cells
         candidates = waiting[:: -(-len(waiting) // NUM_CANDIDATES)]  # (K,), spread as the scan is
         missing = np.maximum(1.0 - cells.potential[seen], 0.0) * self._seen_in_cell[seen]
         best = voting.best_sphere(
             cells.points[candidates], cells.points[seen], missing, cells.points[self._cells_in_range[::LOAD_STRIDE]],
-            LOAD_STRIDE * len(self.voxels) / len(cells), BASE_LOAD, float(self.config.max_sphere_points),
+            LOAD_STRIDE * len(self.voxels) / len(cells), BASE_LOAD, float(max_points),
             self.config.sphere_radius,
         )  # fmt: skip
         return int(candidates[best])

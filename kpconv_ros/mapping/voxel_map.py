@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.kernels import voting, voxel_hash
+from kpconv_ros.mapping.sphere import Sphere
 
 Array = NDArray[Any]
 
@@ -29,21 +31,6 @@ class VoxelMapConfig:
     """Most voxels kept by :meth:`VoxelMap.evict`; the farthest go first."""
     max_count: int = 32
     """Points of earlier scans that a barycentre remembers; fewer follow changes faster."""
-
-
-class Sphere(NamedTuple):
-    """A ball cut out of the map, as a network takes it."""
-
-    points: Array
-    """``(M, 3)`` float32, metres, relative to the centre."""
-    intensity: Array
-    """``(M,)`` float32."""
-    ranges: Array
-    """Mean distance from which each voxel was seen, ``(M,)`` float32, metres."""
-    voxels: Array
-    """``(M,)`` int64 rows of the map."""
-    colors: Array | None = None
-    """Red, green and blue, ``(M, 3)`` float32, 0..1, where they are known; a map of live scans has none."""
 
 
 class VoxelMap:
@@ -190,18 +177,22 @@ class VoxelMap:
         )  # fmt: skip
         return voxel_of_point
 
-    def gather(self, center: Array, radius: float, max_points: int = 0) -> Sphere:
-        """Cut the ball of ``radius`` metres around ``center`` (3,) out of the map, for training or for a network.
+    def gather(self, center: Array, radius: float, max_points: int = 0, index: SortedCells | None = None) -> Sphere:
+        """Cut the ball of ``radius`` metres around ``center`` (3,) out of the map, for a network.
 
         Args:
             center: ``(3,)`` metres, map frame.
             radius: Metres.
             max_points: If above 0, only this many voxels nearest to the centre.
+            index: Of :attr:`points` as they are now; without it all of them are looked at.
 
         Returns:
             The sphere; its voxels are in rising order, so the result does not depend on how it was found.
         """
-        rows, squared = voxel_hash.rows_in_ball(self.points, np.asarray(center, np.float64), float(radius))
+        if index is None:
+            rows, squared = voxel_hash.rows_in_ball(self.points, np.asarray(center, np.float64), float(radius))
+        else:
+            rows, squared = index.rows_in_ball(center, radius)
         if 0 < max_points < len(rows):
             rows = np.sort(rows[np.argpartition(squared, max_points - 1)[:max_points]])
         around = (self.points[rows] - center).astype(np.float32)

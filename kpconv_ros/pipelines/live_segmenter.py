@@ -29,11 +29,12 @@ MAX_STEP_BACK = 1e-3
 class LiveSegmenterConfig:
     """What a user may set; voxel size and sphere radius come with the model."""
 
-    time_budget: float = param(0.06, "time for one scan, seconds; at least one sphere is run", 0.0, 60.0, live=True)
+    time_budget: float = param(0.06, "time for one scan, seconds; one sphere is always run", 0.0, 60.0, live=True)
     segment_range: float = param(50.0, "spheres are picked up to this far from the sensor, metres", 1.0, 1000.0)
     map_radius: float = param(80.0, "what lies farther from the sensor is not kept, metres", 1.0, 2000.0)
     max_voxels: int = param(400_000, "hard cap of the map; the farthest voxels go first", 1000, 20_000_000)
     max_sphere_points: int = param(12_000, "most voxels of a sphere; the nearest to its centre stay", 16, 1_000_000)
+    min_sphere_points: int = param(4000, "the sphere that always runs is cut to the budget, down to this", 16, 100_000)
     sphere_batch: int = param(2, "most spheres in one call of the network", 1, 64, live=True)
     vote_memory: float = param(10.0, "votes a voxel averages before old ones fade", 1.0, 1000.0)
     min_vote_weight: float = param(0.05, "weight of a vote at the border of its sphere (1 in the middle)", 0.0, 1.0)
@@ -195,21 +196,26 @@ class LiveSegmenter:
         return np.append(new_of_old, -1)[voxel_of_point]
 
     def _vote(self, ground_z: float, deadline: float) -> int:
-        """Run spheres until the next would miss the deadline, but at least one; return how many."""
+        """Run spheres until the next would miss the deadline, the first cut to meet it; return how many."""
         num_spheres = 0
-        while batch := self._pick_batch(deadline, must_run=num_spheres == 0):
+        while batch := self._pick_batch(deadline, is_first=num_spheres == 0):
             for picked, probabilities in zip(batch, self._classifier.classify(batch, ground_z), strict=True):
                 self._voting.add_votes(picked, probabilities)
             num_spheres += len(batch)
         return num_spheres
 
-    def _pick_batch(self, deadline: float, must_run: bool) -> list[PickedSphere]:
+    def _pick_batch(self, deadline: float, is_first: bool) -> list[PickedSphere]:
         batch: list[PickedSphere] = []
         num_points = 0
-        while len(batch) < self.config.sphere_batch and (picked := self._voting.propose_sphere()):
+        while len(batch) < self.config.sphere_batch:
+            must_run = is_first and not batch
+            affordable = self._classifier.affordable_points(deadline - self._clock())
+            cap = max(affordable, self.config.min_sphere_points) if must_run else self.config.max_sphere_points
+            picked = self._voting.propose_sphere(int(min(cap, self.config.max_sphere_points)))
+            if picked is None:
+                break
             num_points += len(picked.sphere.points)
-            fits = self._clock() + self._classifier.predict_seconds(num_points) <= deadline
-            if not fits and (batch or not must_run):
+            if num_points > affordable and not must_run:
                 break
             self._voting.accept(picked)
             batch.append(picked)

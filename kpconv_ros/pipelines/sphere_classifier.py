@@ -74,9 +74,9 @@ class SphereClassifier:
         """Turn the next spheres as the first ones were."""
         self._num_turned = 0
 
-    def predict_seconds(self, num_points: int) -> float:
-        """Predict what ``num_points`` cost, seconds; infinite as long as nothing was measured."""
-        return statistics.median(self._seconds_per_point) * num_points if self._seconds_per_point else float("inf")
+    def affordable_points(self, seconds: float) -> float:
+        """Return how many points can be run in ``seconds``; 0 as long as nothing was measured."""
+        return seconds / statistics.median(self._seconds_per_point) if self._seconds_per_point else 0.0
 
     def scale_intensity(self, intensity: Array | None, num_points: int) -> Array:
         """Bring raw intensities (N,) to 0..1 by the model's scale; what is missing or not finite becomes 0.

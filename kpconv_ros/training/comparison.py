@@ -112,17 +112,31 @@ def run_job(job: Job, config: ComparisonConfig, num_threads: int) -> dict[str, A
     if file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
         if before["asked"] == asked:
-            return dict(before["score"])
+            return {**before["score"], "added": added_terms(job)}
     for stage in job.stages:
         run_training(stage.config, stage.out, partial(_make_training, stage))
     model = job.stages[-1].out / job.variant
     score = {"variant": job.variant, "seed": job.seed, **score_model(model, job.stages[-1].config, config)}
     file.write_text(json.dumps({"asked": asked, "score": score}, indent=1) + "\n", encoding="utf-8")
-    return score
+    return {**score, "added": added_terms(job)}
 
 
 def _make_training(stage: Stage) -> SegmentTraining:
     return SegmentTraining(stage.config, make_cutter(stage.config, load_clips(stage.config)), stage.out)
+
+
+def added_terms(job: Job) -> dict[str, list[float]]:
+    """Return what NCM or DSP added to the loss in each stage: means over the first and the last tenth of its steps."""
+    terms = {}
+    for index, stage in enumerate(job.stages):
+        name = "ncm" if stage.config.ncm else "gap" if stage.config.propagation != "none" else ""
+        if name:
+            rows = (stage.out / "losses.csv").read_text(encoding="utf-8").splitlines()
+            values = [float(row.split(",")[-1]) for row in rows]
+            tenth = max(1, len(values) // 10)
+            ends = values[:tenth], values[-tenth:]
+            terms[f"{name} of stage {index + 1}"] = [statistics.fmean(end) for end in ends]
+    return terms
 
 
 def score_model(folder: Path, training: SegmentTrainingConfig, config: ComparisonConfig) -> dict[str, Any]:
@@ -151,6 +165,7 @@ def rows_of(config: ComparisonConfig, scores: Sequence[dict[str, Any]], command:
                     "name": name,
                     "miou": [found[seed]["miou"] for seed in config.seeds],
                     "accuracy": [found[seed]["accuracy"] for seed in config.seeds],
+                    "added_to_loss": _mean_terms([found[seed]["added"] for seed in config.seeds]),
                     "seeds": list(config.seeds),
                     "steps": config.steps,
                     "split": split,
@@ -158,6 +173,13 @@ def rows_of(config: ComparisonConfig, scores: Sequence[dict[str, Any]], command:
                 }
             )
     return rows
+
+
+def _mean_terms(each_seed: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:
+    return {
+        name: [statistics.fmean(values) for values in zip(*(terms[name] for terms in each_seed), strict=True)]
+        for name in each_seed[0]
+    }
 
 
 def format_rows(rows: Sequence[dict[str, Any]]) -> str:
@@ -169,6 +191,9 @@ def format_rows(rows: Sequence[dict[str, Any]]) -> str:
         accuracy = 100 * statistics.fmean(row["accuracy"])
         each = " ".join(f"{value:.1f}" for value in values)
         lines.append(f"{row['name']:<18}{statistics.fmean(values):>7.1f}{spread:>7.1f}{accuracy:>10.1f}   {each}")
+    for row in rows:
+        for term, (first, last) in row["added_to_loss"].items():
+            lines.append(f"{row['name']:<18}{term}: {first:.4f} in the first tenth of steps, {last:.4f} in the last")
     return "\n".join(lines)
 
 

@@ -3,13 +3,17 @@
 """Training of KP-FCNN with several heads on the parts of objects: ``kpconv-ros train parts --config FILE ...``."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kpconv_ros.data.shape_sets import ShapeSet
-from kpconv_ros.data.shapes import ShapeBatch
+from kpconv_ros.data.shapes import Shape, ShapeBatch
+from kpconv_ros.evaluation.part_metrics import PartScores
 from kpconv_ros.losses.segmentation import segmentation_loss
 from kpconv_ros.networks.part_kpfcnn import PartKPFCNN, PartKPFCNNConfig
 from kpconv_ros.training.loop import TrainingError
@@ -24,7 +28,9 @@ class PartsTraining(ShapeTraining):
 
     network: PartKPFCNN
 
-    def __init__(self, config: ShapeTrainingConfig, shape_set: ShapeSet, out: Path) -> None:
+    def __init__(
+        self, config: ShapeTrainingConfig, shape_set: ShapeSet, out: Path, held_out: Sequence[Shape] = ()
+    ) -> None:
         """Build the network, and take up the checkpoint in ``out`` if there is one.
 
         Raises:
@@ -36,7 +42,7 @@ class PartsTraining(ShapeTraining):
         sizes = PartKPFCNNConfig(
             num_classes=sum(shape_set.num_parts), num_parts=shape_set.num_parts, **encoder_sizes(config)
         )
-        super().__init__(config, shape_set, PartKPFCNN(sizes), out)
+        super().__init__(config, shape_set, PartKPFCNN(sizes), out, held_out)
 
     def compute_loss(self, batch: ShapeBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the mean cross entropy over the labelled voxels, each by the head of its object, and the accuracy."""
@@ -46,6 +52,12 @@ class PartsTraining(ShapeTraining):
         loss = segmentation_loss(logits, batch.labels, None, 0.0, total)
         right = (logits.detach().argmax(1) == batch.labels)[batch.labels >= 0].float().mean()
         return loss + self.config.regularization * self.network.regularization(), {"accuracy": right}
+
+    def score_shape(self, shape: Shape, probabilities: NDArray[np.float32]) -> float:
+        """Return the mean IoU over the parts, so that the score of a validation is the instance mIoU."""
+        assert shape.labels is not None
+        scores = PartScores(self.shape_set.num_parts)
+        return scores.add(shape.category, shape.labels, probabilities.argmax(axis=1) + 1)
 
 
 def run(args: argparse.Namespace) -> int:

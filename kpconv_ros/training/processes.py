@@ -3,9 +3,9 @@
 """Training by several processes, as ``torchrun`` starts them: each takes steps on batches of its own.
 
 Gradients are averaged over the processes. They are those of one process on the joined batch where the loss is a mean
-over all points of all processes and the batch norms see all points: the weighted cross entropy with
-:class:`SharedBatchNorm`. Lovasz-Softmax, co-occurrence losses, the gap of DSP and the offset regularisation are no such
-means; of these each process has its own, and their gradients are averaged.
+over all points of all processes and the batch norms see all points: the weighted cross entropy, and the gap of DSP, for
+which each process pairs spheres of its own batch, with :class:`SharedBatchNorm`. Lovasz-Softmax, co-occurrence losses
+and the offset regularisation are no such means; of these each process has its own, and their gradients are averaged.
 """
 
 import os
@@ -46,8 +46,11 @@ def choose_process_device(device: str) -> torch.device:
 
 @contextmanager
 def process_group(device: str) -> Iterator[None]:
-    """Join the processes that ``torchrun`` started, over NCCL on CUDA and Gloo elsewhere; alone, do nothing."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join the processes that ``torchrun`` started, over NCCL on CUDA and Gloo elsewhere; alone, do nothing.
+
+    They can join once in a life: several trainings in a row stand within one group, in which this does nothing either.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
     chosen = choose_process_device(device)

@@ -22,6 +22,8 @@ from kpconv_ros.layers.feature_reallocation import FeatureReallocation
 from kpconv_ros.networks.kpfcnn import KPFCNN
 from kpconv_ros.networks.pyramid import Level
 
+SMALLEST_COUNT = 1e-6  # in place of 0 rows
+
 
 class Branches(NamedTuple):
     """Logits of both branches of a batch, for the points of the clouds that were reallocated."""
@@ -33,11 +35,15 @@ class Branches(NamedTuple):
     rows: Tensor
     """Whether the point's cloud was reallocated, ``(N,)`` bool."""
 
-    def gap(self) -> Tensor:
-        """Return the regularisation between the branches, Eq. (5) or (9), mean over the entries."""
-        if not bool(self.rows.any()):
-            return self.original.sum() * 0
-        return (self.original[self.rows] - self.reallocated[self.rows]).square().mean()
+    def gap(self, num_rows: Tensor | None = None) -> Tensor:
+        """Return the regularisation between the branches, Eq. (5) or (9), mean over the entries; 0 without any.
+
+        Args:
+            num_rows: Number of rows to divide by, in place of those here: that of several batches.
+        """
+        squares = (self.original[self.rows] - self.reallocated[self.rows]).square().sum()
+        count = self.rows.sum() if num_rows is None else num_rows
+        return squares / (count.clamp(min=SMALLEST_COUNT) * self.original.shape[1])
 
 
 def propagate(
@@ -72,6 +78,8 @@ def propagate(
 
 def pair_clouds(labels: Tensor, lengths: Tensor) -> list[int]:
     """Pair the clouds of a batch so that both of a pair share a labelled class, section 3.2; first come, first served.
+
+    Each of several processes pairs the clouds of its own batch: across processes, features would have to be exchanged.
 
     Args:
         labels: ``(N,)`` int64, -1 is unlabelled.

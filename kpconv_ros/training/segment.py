@@ -109,7 +109,7 @@ class SegmentTraining(TrainingLoop[Batch]):
         total = self._total_weight(labels)
         loss = segmentation_loss(logits, labels, self.weights, config.lovasz, total)
         if branches is not None:
-            scalars["gap"] = branches.gap()
+            scalars["gap"] = branches.gap(mean_over_processes(branches.rows.sum().float()))
             loss = loss + config.gap * scalars["gap"]  # Eq. (11) of DSP
             if config.propagation == "intra":  # Eq. (12)
                 loss = loss + segmentation_loss(branches.reallocated, labels, self.weights, config.lovasz, total)
@@ -189,10 +189,16 @@ def run(args: argparse.Namespace) -> int:
     changes = {name: value for name, value in given.items() if value}
     config = load_changed_config(SegmentTrainingConfig, args.config, args.set, changes)
 
+    train_segment(config, args.out)
+    return 0
+
+
+def train_segment(config: SegmentTrainingConfig, out: Path) -> None:
+    """Read the data, train and export to ``out``; a second call goes on where the first stopped."""
+
     def make() -> SegmentTraining:
         clips = load_held_out(config) if config.validate_every else []
         held_out = make_cutter(config, clips, UNALTERED) if clips else None
-        return SegmentTraining(config, make_cutter(config, load_clips(config)), args.out, held_out)
+        return SegmentTraining(config, make_cutter(config, load_clips(config)), out, held_out)
 
-    run_training(config, args.out, make)
-    return 0
+    run_training(config, out, make)

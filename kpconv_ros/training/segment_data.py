@@ -20,7 +20,8 @@ from kpconv_ros.data.clips import (
     simulated_clips,
 )
 from kpconv_ros.data.datasets import DATASETS, find_dataset
-from kpconv_ros.data.prepared_clouds import default_folder, prepare_clouds
+from kpconv_ros.data.prepared_clouds import prepare_clouds
+from kpconv_ros.data.prepared_files import default_folder
 from kpconv_ros.data.simulator import SimulatorConfig
 from kpconv_ros.training.propagation import weaken_labels
 from kpconv_ros.training.segment_config import SegmentTrainingConfig

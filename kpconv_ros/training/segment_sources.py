@@ -5,12 +5,12 @@
 from typing import NamedTuple
 
 from kpconv_ros.config_io import ConfigError
+from kpconv_ros.data.class_colors import Colors
 from kpconv_ros.data.datasets import DATASETS, Dataset
 from kpconv_ros.data.semantic_kitti import KITTI_CLASSES, KITTI_COLORS
 from kpconv_ros.data.simulator import SIM_CLASSES, SIM_COLORS
 from kpconv_ros.mapping.features import COLOR_NAMES
 
-Colors = tuple[tuple[int, int, int], ...]
 OF_LIDAR = ("one", "height", "intensity", "range")
 OF_ATTRIBUTE = {"color": COLOR_NAMES, "intensity": ("intensity",), "range": ("range",)}
 
@@ -47,10 +47,9 @@ def find_source(name: str) -> Source:
 
 def _source_of(dataset: Dataset) -> Source:
     available = ("one", "height", *(name for kind in dataset.attributes for name in OF_ATTRIBUTE[kind]))
-    colors = tuple((int(red), int(green), int(blue)) for red, green, blue in dataset.colors)
     licence = dataset.licence or f"terms of the authors of {dataset.name}, on which it was trained"
     return Source(
-        dataset.classes, colors, dataset.voxel_size, dataset.sphere_radius, dataset.features, available, licence
+        dataset.classes, dataset.colors, dataset.voxel_size, dataset.sphere_radius, dataset.features, available, licence
     )
 
 

@@ -6,22 +6,28 @@ Thomas et al., "KPConv", ICCV 2019, arXiv:1904.08889, section 4.1 and supplement
 """
 
 import argparse
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
-from kpconv_ros.config_io import param
-from kpconv_ros.data.shape_sets import LICENCES, ShapeData, ShapeSet, load_shape_set
+from kpconv_ros.config_io import ConfigError, param
+from kpconv_ros.data.prepared_files import default_folder
+from kpconv_ros.data.shape_sets import LICENCES, ShapeData, ShapeSet, load_shape_set, shape_names
 from kpconv_ros.data.shapes import Shape, ShapeAugmentationConfig, ShapeBatch, pack_shapes, voxelize_shape
 from kpconv_ros.networks.encoder import PAPER_DEFORMABLE_ENCODER, PAPER_ENCODER
 from kpconv_ros.networks.kpcnn import KPCNN
 from kpconv_ros.networks.part_kpfcnn import PartKPFCNN
-from kpconv_ros.shape_checkpoint import save_shape_model
-from kpconv_ros.training.loop import TrainingLoop, run_training
+from kpconv_ros.pipelines.shape_voter import ShapeVoter
+from kpconv_ros.shape_checkpoint import ShapeManifest, ShapeModel, save_shape_model
+from kpconv_ros.training.loop import TrainingError, TrainingLoop, run_training
 from kpconv_ros.training.loop_config import LoopConfig, load_changed_config
+from kpconv_ros.training.processes import mean_over_processes, num_processes, process_rank
 
 ENCODERS = {"rigid": PAPER_ENCODER, "deformable": PAPER_DEFORMABLE_ENCODER}
 
@@ -33,6 +39,9 @@ class ShapeTrainingConfig(LoopConfig):
     data: ShapeData = param("modelnet40", "dataset")
     root: str = param("", "its folder")
     splits: tuple[str, ...] = param(("train",), "splits to train on")
+    validation_splits: tuple[str, ...] = param((), "splits that are held out to validate on; ModelNet40 has only test")
+    cache: str = param("", "folder of prepared objects; empty is kpconv_ros in $XDG_CACHE_HOME or ~/.cache")
+    prepare_processes: int = param(0, "processes that prepare objects; 0 is one for each core", 0)
     voxel_size: float = param(0.02, "cell of the first level, in radii of the object", 0.001, 1.0)
     features: tuple[str, ...] = param(("one",), "input features: one, x, y, z")
     width: int = param(128, "width of the network", 8, 1024)
@@ -51,10 +60,21 @@ class ShapeTraining(TrainingLoop[ShapeBatch]):
     network: KPCNN | PartKPFCNN
 
     def __init__(
-        self, config: ShapeTrainingConfig, shape_set: ShapeSet, network: KPCNN | PartKPFCNN, out: Path
+        self,
+        config: ShapeTrainingConfig,
+        shape_set: ShapeSet,
+        network: KPCNN | PartKPFCNN,
+        out: Path,
+        held_out: Sequence[Shape] = (),
     ) -> None:
-        """Take the objects to train on, and what :class:`TrainingLoop` takes."""
-        self.shape_set = shape_set
+        """Take the objects to train on and those to validate on, and what :class:`TrainingLoop` takes.
+
+        Raises:
+            TrainingError: If validation is asked for without objects, or as :class:`TrainingLoop`.
+        """
+        if config.validate_every and not held_out:
+            raise TrainingError("validate_every: expected validation_splits with it, got none")
+        self.shape_set, self.held_out = shape_set, pick_objects(held_out, config)
         categories = np.array([shape.category for shape in shape_set.shapes])
         self._of_class = [np.flatnonzero(categories == category) for category in np.unique(categories)]
         super().__init__(config, network, out)
@@ -75,9 +95,32 @@ class ShapeTraining(TrainingLoop[ShapeBatch]):
             rows = self._of_class[generator.integers(len(self._of_class))]
         return self.shape_set.shapes[int(rows[generator.integers(len(rows))])]
 
+    @abstractmethod
+    def score_shape(self, shape: Shape, probabilities: NDArray[np.float32]) -> float:
+        """Return the score of an object, 0 to 1, from what :meth:`ShapeVoter.votes_of_shapes` gives for it."""
+
+    def validate(self) -> float:
+        """Return the mean score of the averaged network over the held-out objects, seen once as they are."""
+        network = self._averaged()
+        manifest = ShapeManifest(weights="", sha256="", voxel_size=network.config.voxel_size, **self._about())
+        voter = ShapeVoter(ShapeModel(manifest, network))
+        shapes = self.held_out[process_rank() :: num_processes()]
+        scores = [self.score_shape(*pair) for pair in zip(shapes, voter.votes_of_shapes(shapes), strict=True)]
+        total = mean_over_processes(torch.tensor([sum(scores), len(scores)], dtype=torch.float64, device=self.device))
+        return float(total[0] / total[1])
+
     def export(self, folder: Path) -> None:
         """Write the averaged weights as a model."""
-        manifest = {
+        save_shape_model(folder, self._averaged(), self._about())
+
+    def _averaged(self) -> KPCNN | PartKPFCNN:
+        network = self.average.module
+        assert isinstance(network, (KPCNN, PartKPFCNN))
+        return network
+
+    def _about(self) -> dict[str, Any]:
+        """Return the fields of the model's manifest that do not tell of its weights."""
+        return {
             "name": self.config.name,
             "data": self.config.data,
             "classes": self.shape_set.classes,
@@ -85,12 +128,6 @@ class ShapeTraining(TrainingLoop[ShapeBatch]):
             "augmentation": self.config.augmentation,
             "licence": LICENCES[self.config.data],
         }
-        network = self.average.module
-        assert isinstance(network, (KPCNN, PartKPFCNN))
-        save_shape_model(folder, network, manifest)
-
-
-ConfigT = TypeVar("ConfigT", bound=ShapeTrainingConfig)
 
 
 def encoder_sizes(config: ShapeTrainingConfig) -> dict[str, Any]:
@@ -104,6 +141,38 @@ def encoder_sizes(config: ShapeTrainingConfig) -> dict[str, Any]:
     }
 
 
+def pick_objects(shapes: Sequence[Shape], config: ShapeTrainingConfig) -> list[Shape]:
+    """Return the objects of a validation, always the same: as many points as its batches have voxels, or all."""
+    rows, num_points = list[int](), 0
+    for row in np.random.default_rng(config.seed).permutation(len(shapes)).tolist():
+        if num_points >= config.validation_batches * config.batch_points:
+            break
+        rows.append(row)
+        num_points += len(shapes[row].points)
+    return [shapes[row] for row in sorted(rows)]  # in the order of a test, which lays each on a grid of its own
+
+
+def load_objects(config: ShapeTrainingConfig, splits: Sequence[str]) -> ShapeSet:
+    """Read the objects of some splits, prepared if they were read before."""
+    folder = Path(config.cache) if config.cache else default_folder()
+    return load_shape_set(config.data, Path(config.root), splits, folder, config.prepare_processes)
+
+
+def load_held_out(config: ShapeTrainingConfig) -> list[Shape]:
+    """Read the objects that are held out to validate on; none if ``config`` does not validate.
+
+    Raises:
+        ConfigError: If some of them are trained on.
+    """
+    if not config.validate_every or not config.validation_splits:
+        return []
+    root, data = Path(config.root), config.data
+    shared = set(shape_names(data, root, config.splits)).intersection(shape_names(data, root, config.validation_splits))
+    if shared:
+        raise ConfigError(f"validation_splits: expected what is not trained on, got {len(shared)} objects that are")
+    return load_objects(config, config.validation_splits).shapes
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of a command."""
     parser.add_argument("--config", type=Path, required=True, help="YAML file with fields of the training's config")
@@ -112,12 +181,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="other fields, in YAML")
 
 
-def train_on_shapes(
-    args: argparse.Namespace, kind: type[ConfigT], start: Callable[[ConfigT, ShapeSet, Path], ShapeTraining]
-) -> int:
+class Start(Protocol):
+    """Makes a training; the class of one does."""
+
+    def __call__(self, config: Any, shape_set: ShapeSet, out: Path, held_out: Sequence[Shape]) -> ShapeTraining:
+        """Make it."""
+
+
+def train_on_shapes(args: argparse.Namespace, kind: type[ShapeTrainingConfig], start: Start) -> int:
     """Read the objects, train and export; a second call goes on where the first stopped."""
     config = load_changed_config(kind, args.config, args.set, {"root": args.root} if args.root else {})
-    run_training(
-        config, args.out, lambda: start(config, load_shape_set(config.data, Path(config.root), config.splits), args.out)
-    )
+
+    def make() -> ShapeTraining:
+        held_out = load_held_out(config)
+        return start(config, load_objects(config, config.splits), args.out, held_out)
+
+    run_training(config, args.out, make)
     return 0

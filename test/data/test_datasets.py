@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kpconv_ros.data.datasets import DATASETS, find_dataset, s3dis_names
+from kpconv_ros.data.class_colors import spread_colors
+from kpconv_ros.data.datasets import DATASETS, find_dataset
 from kpconv_ros.data.hdf5_shapes import read_shapes
 from kpconv_ros.data.labelled_cloud import DatasetError, LabelledCloud, centered
 from kpconv_ros.data.open3d_files import write_fields
 from kpconv_ros.data.scene_datasets import NUM_NYU_IDS, SCANNET_IDS
+from kpconv_ros.data.scene_splits import s3dis_names
 from kpconv_ros.data.shape_datasets import (
     MESH_POINTS,
     MODELNET_CLASSES,
@@ -163,9 +165,29 @@ def test_a_hidden_test_set_has_no_labels(folder_of, name: str, cloud: str) -> No
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_has_colours_and_the_paper_sphere(name: str) -> None:
     dataset = DATASETS[name]
-    assert dataset.colors.shape == (len(dataset.classes), 3) and not dataset.colors[0].any()
-    assert len(np.unique(dataset.colors, axis=0)) == len(dataset.classes)
+    assert np.shape(dataset.colors) == (len(dataset.classes), 3) and dataset.colors[0] == (0, 0, 0)
+    assert len(set(dataset.colors)) == len(dataset.classes) and np.max(dataset.colors) <= 255
     assert dataset.sphere_radius == pytest.approx(50 * dataset.voxel_size)
+
+
+@pytest.mark.parametrize(
+    ("name", "colors"),
+    [
+        ("s3dis", {"ceiling": (0, 255, 0), "chair": (255, 0, 0), "sofa": (200, 100, 100), "clutter": (50, 50, 50)}),
+        ("scannet", {"wall": (174, 199, 232), "toilet": (44, 160, 44), "otherfurniture": (82, 84, 163)}),
+        ("semantic3d", {"natural terrain": (0, 70, 0), "buildings": (255, 0, 0), "cars": (255, 8, 127)}),
+        ("ika", {"road": (128, 64, 128), "two-wheeler": (255, 0, 0), "bus": (0, 60, 100)}),
+        ("shapenetpart", {"Airplane 0": (166, 242, 13), "Laptop 0": (242, 242, 242), "Table 2": (89, 13, 166)}),
+    ],
+)
+def test_colours_are_the_published_ones(name: str, colors: dict[str, tuple[int, int, int]]) -> None:
+    dataset = DATASETS[name]
+    assert {known: dataset.colors[dataset.classes.index(known)] for known in colors} == colors
+
+
+def test_colours_that_nobody_published_are_always_the_same() -> None:
+    assert DATASETS["npm3d"].colors == spread_colors(10) == spread_colors(41)[:10]
+    assert spread_colors(3) == ((0, 0, 0), (0, 74, 255), (104, 178, 0))
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -186,6 +208,23 @@ def test_every_area_is_the_test_area_once(tmp_path: Path) -> None:
         assert len(s3dis_names(tmp_path, "train", area)) == 5
     with pytest.raises(DatasetError, match="got 7, expected 1 to 6"):
         s3dis_names(tmp_path, "test", 7)
+
+
+@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.folds])
+def test_every_cloud_is_tested_in_one_fold_and_trained_on_in_the_others(folder_of, name: str) -> None:  # type: ignore[no-untyped-def]
+    root, dataset = folder_of(name), find_dataset(name)
+    folds = [dataset.fold(fold) for fold in dataset.folds]
+    tested = [cloud for fold in folds for cloud in fold.names(root, "test")]
+    assert len(tested) == len(set(tested)) == len(folds) > 1
+    for fold in folds:
+        assert sorted(fold.names(root, "train") + fold.names(root, "test")) == sorted(tested)
+
+
+def test_an_unknown_fold_is_named() -> None:
+    with pytest.raises(DatasetError, match="fold: got 'Area_7', expected one of Area_1, Area_2"):
+        find_dataset("s3dis").fold("Area_7")
+    with pytest.raises(DatasetError, match="expected one of none, as npm3d has no published ones"):
+        find_dataset("npm3d").fold("Area_1")
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_another_parameter_or_file_is_prepared_anew(tmp_path: Path, what: str) -
     assert len(cloud.points) == {"cell": 4, "size": 1}.get(what, 2)
 
 
-@pytest.mark.parametrize("spoil", ["cut", "shorter", "empty", "bit", "ground", "header", "other"])
+@pytest.mark.parametrize("spoil", ["cut", "shorter", "empty", "bit", "ground", "length", "header", "other"])
 def test_a_damaged_file_is_never_trusted(tmp_path: Path, spoil: str) -> None:
     write_view(tmp_path)
     [whole] = prepare(tmp_path)
@@ -91,8 +91,8 @@ def test_a_damaged_file_is_never_trusted(tmp_path: Path, spoil: str) -> None:
     [path] = files(tmp_path)
     data = bytearray(path.read_bytes())
     end = len(data)
-    if spoil in ("bit", "ground", "header"):
-        data[{"bit": end - 20, "ground": end - 8, "header": 12}[spoil]] ^= 1
+    if spoil in ("bit", "ground", "length", "header"):
+        data[{"bit": end - 30, "ground": end - 16, "length": end - 11, "header": 12}[spoil]] ^= 1
     kept = {"cut": data[: end // 2], "shorter": data[:-1], "empty": b"", "other": b"PK\x03\x04 no array"}
     path.unlink()  # not written over: it is mapped
     path.write_bytes(kept.get(spoil, data))

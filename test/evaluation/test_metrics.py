@@ -117,5 +117,7 @@ def test_accuracy_of_each_class_by_hand() -> None:
     matrix = ConfusionMatrix(4)
     matrix.add([0, 1, 1, 1, 2, 2], [1, 1, 1, 2, 2, 0])
     assert matrix.accuracy_by_class(("unlabeled", "a", "b", "c")) == {"a": 2 / 3, "b": 1 / 2, "c": None}
+    assert matrix.class_accuracy() == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert math.isnan(ConfusionMatrix(3).class_accuracy())
     with pytest.raises(MetricsError, match="got 2 class names, expected 4"):
         matrix.accuracy_by_class(("unlabeled", "a"))

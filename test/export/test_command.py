@@ -2,20 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command that exports, and its check."""
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from solids import write_modelnet
 
 from kpconv_ros.checkpoint import save_model, save_network
 from kpconv_ros.cli import main
+from kpconv_ros.data.shape_datasets import MODELNET_CLASSES, read_modelnet_mesh
 from kpconv_ros.export import command
 from kpconv_ros.export.description import ExportError
-from kpconv_ros.export.files import ExportedNetwork
+from kpconv_ros.export.files import ExportedNetwork, load_exported
+from kpconv_ros.export.inputs import lay_out_object, prepare_inputs
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.networks.padded import PaddedNetwork
+from kpconv_ros.networks.part_kpfcnn import PartKPFCNN, PartKPFCNNConfig
+from kpconv_ros.shape_checkpoint import load_shape_model, save_shape_model
 
 ENCODER = ("simple", "strided")
 MANIFEST = {
@@ -68,6 +74,59 @@ def test_weights_alone_of_a_deformable_network_are_exported_and_checked(
     words = [str(tmp_path / "deform.safetensors"), "--format", "pt2", "-o", str(tmp_path / "deform.pt2")]
     assert main(["export", *words, "--check", str(scan)]) == 0
     assert "voxels in 1 calls" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of solids as ModelNet40 has them, and in it ``out/modelnet40``, a KP-CNN trained on them for a step."""
+    root = tmp_path_factory.mktemp("objects")
+    write_modelnet(root, {"train": 1, "test": 1})
+    blocks = ("simple", "deformable_strided")
+    fields = {"voxel_size": 0.1, "width": 8, "hidden": 16, "blocks": blocks, "batch_points": 500, "steps": 1}
+    fields |= {"features": ["one", "z"], "device": "cpu", "cache": str(root / "kept"), "prepare_processes": 1}
+    (root / "config.yaml").write_text(json.dumps(fields | {"name": "modelnet40"}))
+    words = ["--config", root / "config.yaml", "--root", root, "--out", root / "out"]
+    assert main(["train", "classify", *map(str, words)]) == 0
+    return root
+
+
+@pytest.mark.parametrize("file_format", ["onnx", "pt2"])
+def test_a_model_for_objects_is_exported_and_gives_the_same_logits_on_a_mesh(
+    objects: Path, tmp_path: Path, file_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if file_format == "onnx":
+        for package in ("onnx", "onnxscript", "onnxruntime"):
+            pytest.importorskip(package, reason="needs ONNX: pip install -r requirements-train.txt")
+    mesh, out = sorted(objects.glob("*/test/*.off"))[0], tmp_path / f"objects.{file_format}"
+    model = objects / "out/modelnet40"
+    assert main(["export", str(model), "--format", file_format, "-o", str(out), "--check", str(mesh)]) == 0
+    said = capsys.readouterr()
+    found = re.search(r"largest difference of the logits (\S+) .* ([\d,]+) voxels in 2 calls", said.out)
+    assert found is not None and 0 <= float(found[1]) <= 1e-4
+    assert "licence of the weights: academic research only" in said.err
+
+    exported, loaded = load_exported(out), load_shape_model(model)
+    name = str(mesh.relative_to(objects).with_suffix(""))
+    points = read_modelnet_mesh(objects, name, 900, np.random.default_rng(1)).points
+    laid_out = lay_out_object(exported.description, points * 7 + 3)  # in any unit and place
+    logits = exported.run(prepare_inputs(exported.description, laid_out.points, laid_out.features))
+    inputs = (
+        torch.from_numpy(laid_out.points),
+        torch.tensor([len(laid_out.points)]),
+        torch.from_numpy(laid_out.features),
+    )
+    np.testing.assert_allclose(logits, loaded.network(*inputs).detach().numpy(), atol=1e-4)
+    assert np.ptp(logits) > 0.05 and np.linalg.norm(laid_out.points, axis=1).max() == pytest.approx(1, abs=0.1)
+    assert exported.description.classes == MODELNET_CLASSES and exported.description.features == ("one", "z")
+    assert exported.description.sha256 == loaded.manifest.sha256 and len(laid_out.voxel_of_point) == 900
+
+
+def test_a_model_for_parts_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = PartKPFCNN(PartKPFCNNConfig(5, 1, 0.5, width=8, encoder=ENCODER, num_parts=(2, 3)))
+    fields = {"name": "parts", "data": "shapenetpart", "classes": ("Mug", "Lamp"), "features": ("one",)}
+    save_shape_model(tmp_path / "parts", network, fields)
+    assert main(["export", str(tmp_path / "parts"), "--format", "pt2", "-o", str(tmp_path / "x.pt2")]) == 2
+    assert "expected a KP-FCNN or a KP-CNN, got one with a head for each object class" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("shift", "passes"), [(0.0, True), (5e-5, True), (2e-4, False), (np.nan, False)])

@@ -9,6 +9,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.mapping.voxel_map import MappingError, VoxelMap, VoxelMapConfig
 
 CONFIG = VoxelMapConfig(voxel_size=0.25)
@@ -175,6 +176,16 @@ def test_a_ball_is_nearest_first_when_too_full() -> None:
     np.testing.assert_array_equal(ball.voxels, np.sort(np.argsort(distance)[:50]))
     np.testing.assert_allclose(ball.points, voxels.points[ball.voxels], atol=1e-6)
     assert ball.points.dtype == np.float32
+
+
+@pytest.mark.parametrize("max_points", [0, 40])
+def test_a_ball_is_the_same_with_an_index_of_the_voxels(max_points: int) -> None:
+    voxels = VoxelMap(CONFIG, 2)
+    voxels.insert(*random_scan(7), 0.0)
+    index = SortedCells(voxels.points, 0.5)
+    for center in voxels.points[::50]:
+        for ours, truth in zip(voxels.gather(center, 1.3, max_points, index), voxels.gather(center, 1.3, max_points)):
+            np.testing.assert_array_equal(ours, truth)
 
 
 def test_new_potentials_are_tiny_different_and_repeatable() -> None:

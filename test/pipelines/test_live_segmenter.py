@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kpconv_ros.checkpoint import Model, load_model
 from kpconv_ros.geometry.se3 import PoseError
@@ -29,6 +30,16 @@ class StepClock:
     def __call__(self) -> float:
         self.now += self.step
         return self.now
+
+
+class CostClock:
+    """Time that goes on by what the network's points cost, and by nothing else."""
+
+    def __init__(self, network: torch.nn.Module, seconds_per_point: float) -> None:
+        self.network, self.seconds_per_point, self.before = network, seconds_per_point, sum(network.sphere_sizes)
+
+    def __call__(self) -> float:
+        return (sum(self.network.sphere_sizes) - self.before) * self.seconds_per_point
 
 
 def street(num_points: int = 20_000, seed: int = 0) -> np.ndarray:
@@ -90,6 +101,30 @@ def test_the_time_budget_bounds_the_spheres_and_one_is_always_run(model: Model) 
     assert 3 <= counts[-1] <= 25  # each sphere looks at the clock a few times, one millisecond each
     segmenter.configure(dataclasses.replace(segmenter.config, time_budget=0.0))
     assert segmenter.process(street(), None, np.eye(4), 1.0).num_spheres == 1
+
+
+def test_the_first_sphere_is_cut_to_the_budget_but_not_below_its_least_size(model: Model) -> None:
+    whole = LiveSegmenter(model, dataclasses.replace(CONFIG, sphere_batch=1))
+    whole.process(street(), None, np.eye(4), 0.0)
+    assert min(model.network.sphere_sizes[:3]) > 400  # what the first spheres hold if there is time
+    for time_budget, expected in ((0.03, (100, 300)), (0.0, (50, 50))):
+        clock = CostClock(model.network, seconds_per_point=1e-4)
+        config = dataclasses.replace(CONFIG, time_budget=time_budget, min_sphere_points=50, sphere_batch=1)
+        segmenter = LiveSegmenter(model, config, clock)
+        segmenter.process(street(), None, np.eye(4), 0.0)  # measures what a point costs
+        scan = segmenter.process(street(), None, np.eye(4), 0.1)
+        assert scan.num_spheres == 1
+        assert expected[0] <= model.network.sphere_sizes[-1] <= expected[1]
+        assert scan.timings_ms["total"] <= 1e3 * max(time_budget, 0.005) + 1e-6
+
+
+def test_a_cut_sphere_leaves_the_places_it_did_not_reach_waiting(model: Model) -> None:
+    segmenter = LiveSegmenter(model, dataclasses.replace(CONFIG, time_budget=0.0, min_sphere_points=50))
+    for step in range(3000):
+        scan = segmenter.process(street(), None, np.eye(4), 1e-3 * step)
+        if segmenter.map_snapshot().labels.size == scan.num_voxels:
+            return
+    raise AssertionError(f"{segmenter.map_snapshot().labels.size} of {scan.num_voxels} voxels have votes of their own")
 
 
 def test_a_scene_that_was_tested_enough_costs_no_more_spheres(model: Model) -> None:

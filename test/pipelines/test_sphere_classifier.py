@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from kpconv_ros.checkpoint import Model
+from kpconv_ros.mapping.sphere import Sphere
 from kpconv_ros.mapping.sphere_voting import PickedSphere
-from kpconv_ros.mapping.voxel_map import Sphere
 from kpconv_ros.pipelines.live_segmenter import LiveSegmenter, LiveSegmenterConfig
 from kpconv_ros.pipelines.segmenter import Segmenter
 from kpconv_ros.pipelines.sphere_classifier import PipelineError, SphereClassifier

@@ -35,7 +35,7 @@ def dense_influences(offsets: Tensor, placed: Tensor, sigma: float) -> Tensor:
     """Return h of Eq. (3) for ``offsets (M, H, 3)`` and kernel points ``(K, 3)`` or ``(M, K, 3)``: ``(M, K, H)``."""
     placed = placed if placed.ndim == 3 else placed[None]
     gaps = offsets[:, :, None] - placed[:, None]  # (M, H, 1, 3) - (M, 1, K, 3) -> (M, H, K, 3)
-    distances = (gaps.square().sum(3) + 1e-12).sqrt()  # the root has no slope at 0
+    distances = gaps.square().sum(3).clamp(min=1e-24).sqrt()  # the root has no slope at 0
     return (1 - distances / sigma).clamp(min=0).transpose(1, 2)
 
 

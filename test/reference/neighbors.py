@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Neighbour searches by all distances, in float64, cloud by cloud."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,3 +25,8 @@ def brute_radius_sets(
     """Return the rows of the supports within ``radius`` of each query."""
     near = all_distances(queries, supports, query_lengths, support_lengths) <= radius
     return [set(row.nonzero()[:, 0].tolist()) for row in near]
+
+
+def nearest_rows(queries: np.ndarray, supports: np.ndarray) -> np.ndarray:
+    """Return the support nearest to each query of one cloud, the first of several equally near, ``(M,)``."""
+    return np.array([np.argmin(np.square(supports - query.astype(np.float64)).sum(axis=1)) for query in queries])

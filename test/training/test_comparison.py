@@ -65,12 +65,14 @@ def test_a_wrong_variant_is_named(variants: dict[str, object], only: tuple[str, 
 def test_a_row_needs_all_seeds_and_an_alias_repeats_it() -> None:
     config = ComparisonConfig(seeds=(0, 1), variants={"a": [{}], "b": [{}], "same": "a"})
     scores = [
-        {"variant": name, "seed": seed, "miou": miou, "accuracy": 0.5}
+        {"variant": name, "seed": seed, "miou": miou, "accuracy": 0.5, "added": {"ncm of stage 1": [4 * miou, miou]}}
         for name, seed, miou in (("a", 1, 0.4), ("b", 0, 0.9), ("a", 0, 0.2))
     ]
     rows = rows_of(config, scores, "command")
     assert [(row["name"], row["miou"]) for row in rows] == [("a", [0.2, 0.4]), ("same", [0.2, 0.4])]
     assert "a                    30.0   14.1      50.0   20.0 40.0" in format_rows(rows)
+    assert rows[0]["added_to_loss"] == {"ncm of stage 1": pytest.approx([1.2, 0.3])}
+    assert "same              ncm of stage 1: 1.2000 in the first tenth of steps, 0.3000" in format_rows(rows)
 
 
 def test_variants_are_trained_and_scored_and_a_second_call_repeats_nothing(
@@ -89,6 +91,7 @@ def test_variants_are_trained_and_scored_and_a_second_call_repeats_nothing(
     rows = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [row["name"] for row in rows] == ["plain", "staged"] and rows[0]["steps"] == 60
     assert rows[0]["miou"][0] > 0.3  # of 19 classes; road below building is soon learnt
+    assert [list(row["added_to_loss"]) for row in rows] == [[], ["gap of stage 1", "gap of stage 2"]]
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "staged").rglob("*") if path.is_file()}
     assert len([path for path in files if path.name == "checkpoint.pt"]) == 2
     assert main(words) == 0

@@ -9,33 +9,65 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import distributed
 
 from kpconv_ros.checkpoint import load_model
+from kpconv_ros.data.clips import Clip
 from kpconv_ros.layers.blocks import PackedBatchNorm
 from kpconv_ros.training.batches import Batch
 from kpconv_ros.training.loop import TrainingError
 from kpconv_ros.training.processes import SharedBatchNorm
+from kpconv_ros.training.propagation import pair_clouds
 from kpconv_ros.training.segment import SegmentTraining
+from kpconv_ros.training.segment_config import SegmentTrainingConfig
+from kpconv_ros.training.segment_data import load_clips, make_cutter
 
 Make = Callable[..., SegmentTraining]
 TIMEOUT = 900  # s
+FIELDS: dict[str, object] = {
+    "name": "joined",
+    "num_clips": 1,
+    "num_scans": 2,
+    "voxel_size": 0.5,
+    "sphere_radius": 4.0,
+    "width": 8,
+    "batch_points": 200,
+    "steps": 4,
+    "save_every": 2,
+    "num_threads": 1,
+    "device": "cpu",
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+}
+STEP = {**FIELDS, "lovasz": 0.0, "clip_norm": 1e9, "bf16": False, "seed": 4}
+STEPS: dict[str, dict[str, object]] = {
+    "plain": STEP,
+    "own_norms": {**STEP, "shared_norms": False},
+    "cross": {**STEP, "propagation": "cross"},
+    "intra": {**STEP, "propagation": "intra"},
+}
+TRAININGS = {name: {**FIELDS, "seed": 4, "propagation": name} for name in ("cross", "intra")}
+Job = tuple[str, str, dict[str, object]]
 
 
-def step_of_two(folder: Path, fields: dict[str, object]) -> Any:
-    """Return what process 0 of two has after one step on the CPU."""
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes left: ``step_NAME`` and ``whole_NAME`` of each, and ``halted``, stopped after step 3."""
+    jobs: list[Job] = [("step", f"step_{name}", fields) for name, fields in STEPS.items()]
+    jobs += [("train", f"whole_{name}", fields) for name, fields in TRAININGS.items()]
+    jobs.append(("die", "halted", TRAININGS["cross"]))
+    folder = tmp_path_factory.mktemp("two")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         environment = {**os.environ, "MASTER_PORT": str(free.getsockname()[1]), "OMP_NUM_THREADS": "1"}
     script = Path(__file__).with_name("one_of_two.py")
-    words = [[sys.executable, script, folder, str(rank), json.dumps(fields)] for rank in range(2)]
+    words = [[sys.executable, script, folder, str(rank), json.dumps(jobs)] for rank in range(2)]
     workers = [subprocess.Popen(word, env=environment, stderr=subprocess.PIPE, text=True) for word in words]
     try:
         errors = [worker.communicate(timeout=TIMEOUT)[1] for worker in workers]
@@ -43,7 +75,12 @@ def step_of_two(folder: Path, fields: dict[str, object]) -> Any:
         for worker in workers:
             worker.kill()
     assert [worker.returncode for worker in workers] == [0, 0], errors
-    return torch.load(folder / "result.pt", weights_only=True)
+    return folder
+
+
+def load(*parts: str | Path) -> Any:
+    """Return what a process wrote."""
+    return torch.load(Path(*parts), weights_only=True)
 
 
 def join(one: Batch, other: Batch) -> Batch:
@@ -57,27 +94,57 @@ def largest_gap(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
     return max(float((found[name] - value).abs().max() / value.abs().max()) for name, value in expected.items())
 
 
-@pytest.mark.parametrize("shared_norms", [True, False])
+@pytest.fixture(scope="module")
+def clips() -> list[Clip]:
+    """The clips of the jobs."""
+    return load_clips(SegmentTrainingConfig(**FIELDS))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", STEPS)
 def test_two_processes_have_the_gradients_of_one_on_the_joined_batch(
-    make_training: Make, tmp_path: Path, shared_norms: bool
+    folder: Path, clips: list[Clip], tmp_path: Path, name: str
 ) -> None:
-    changes = {"lovasz": 0.0, "clip_norm": 1e9, "bf16": False, "shared_norms": shared_norms}
-    (tmp_path / "one").mkdir()
-    one = make_training(tmp_path / "one", **changes)
+    config = SegmentTrainingConfig(**STEPS[name])  # type: ignore[arg-type]
+    one, two = SegmentTraining(config, make_cutter(config, clips), tmp_path), load(folder, f"step_{name}", "step0.pt")
     batches = one.make_batch(0), one.make_batch(1)
     weights = [float(one.weights[batch.labels[batch.labels >= 0]].sum()) for batch in batches]
     assert not 0.95 < weights[0] / weights[1] < 1.05  # else a mean of means would do
-    row = one.train_step(join(*batches))
-    fields = {name: value for name, value in asdict(one.config).items() if name != "augmentation"}
-    two = step_of_two(tmp_path / "two", fields)
+    joined = join(*batches)
+    assert pair_clouds(joined.labels, joined.lengths) == [1, 0, 3, 2]  # none across the processes
+    row = one.train_step(joined)
     expected = {name: p.grad for name, p in one.network.named_parameters() if p.grad is not None}
     gap = largest_gap(two["gradients"], expected)
-    if not shared_norms:
+    if not config.shared_norms:
         assert gap > 0.01  # batch statistics of each process's own
         return
-    assert gap < 1e-3 and two["row"]["loss"] == pytest.approx(row["loss"], rel=1e-5)
+    assert gap < 1e-3 and {key: two["row"][key] for key in row if key != "accuracy"} == pytest.approx(
+        {key: value for key, value in row.items() if key != "accuracy"}, rel=1e-4
+    )
+    if one.reallocation is not None:
+        assert one.reallocation.affinity.grad is not None and row["gap"] > 0
+        assert largest_gap({"W": two["affinity"]}, {"W": one.reallocation.affinity.grad}) < 1e-3
     statistics = {name: value for name, value in one.average.state_dict().items() if "running" in name}
     assert largest_gap({name: two["average"][name] for name in statistics}, statistics) < 1e-4 and statistics
+
+
+@pytest.mark.parametrize("name", ["cross", "intra"])
+def test_dense_supervision_propagation_gives_both_processes_the_same_weights(
+    folder: Path, clips: list[Clip], tmp_path: Path, name: str
+) -> None:
+    states = [load(folder, f"whole_{name}", f"train{rank}.pt") for rank in range(2)]
+    for part in ("network", "reallocation", "average"):
+        assert states[0][part].keys() == states[1][part].keys()
+        assert all(tensor.equal(states[1][part][key]) for key, tensor in states[0][part].items())
+    config = SegmentTrainingConfig(**TRAININGS[name])  # type: ignore[arg-type]
+    start = SegmentTraining(config, make_cutter(config, clips), tmp_path)
+    assert start.reallocation is not None
+    assert not states[0]["reallocation"]["affinity"].equal(start.reallocation.affinity)
+    pairs = [pair_clouds(batch.labels, batch.lengths) for batch in map(start.make_batch, range(8))]
+    has_pair = [max(partners) >= 0 for partners in pairs]
+    if name == "cross":  # steps with pairs in both processes, in one, and in none
+        assert [sum(has_pair[step : step + 2]) for step in (0, 2, 4, 6)] == [2, 0, 1, 0]
+    gaps = [float(row.split(",")[-1]) for row in (folder / f"whole_{name}" / "losses.csv").read_text().splitlines()]
+    assert [gap > 0 for gap in gaps] == ([True, False, True, False] if name == "cross" else [True] * 4)
 
 
 @pytest.fixture
@@ -121,43 +188,21 @@ def test_a_training_of_two_processes_is_not_taken_up_by_one(make_training: Make,
     assert make_training(tmp_path).step == 2
 
 
-CONFIG = """
-name: joined
-num_clips: 1
-num_scans: 2
-voxel_size: 0.5
-sphere_radius: 4.0
-width: 8
-batch_points: 200
-optimizer: sgd
-learning_rate: 0.01
-device: cpu
-"""
-
-
-def torchrun(out: Path, config: Path, steps: int) -> str:
-    """Train with two processes as torchrun does; return what was said."""
+@pytest.mark.slow
+def test_torchrun_of_the_command_goes_on_where_two_processes_were_stopped(folder: Path, tmp_path: Path) -> None:
+    config, whole, halted = tmp_path / "config.yaml", folder / "whole_cross", folder / "halted"
+    config.write_text(yaml.safe_dump(TRAININGS["cross"]))
+    assert load(halted, "checkpoint.pt")["step"] == 2  # saved before it was stopped after 3
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = ["-m", "kpconv_ros.cli", "train", "segment", "--config", config, "--out", out, "--set", f"steps={steps}"]
+    command = ["-m", "kpconv_ros.cli", "train", "segment", "--config", config, "--out", halted]
     done = subprocess.run([*launch, *command], capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
-@pytest.mark.slow
-def test_the_command_trains_on_two_processes_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    config, whole, halted = tmp_path / "config.yaml", tmp_path / "whole", tmp_path / "halted"
-    config.write_text(CONFIG)
-    assert torchrun(whole, config, 4).count("wrote ") == 1  # process 0 alone
-    assert load_model(whole / "joined").manifest.name == "joined"
-    torchrun(halted, config, 2)  # the rate of SGD does not depend on the number of steps
-    state = torch.load(halted / "checkpoint.pt", weights_only=True)
-    assert state["step"] == 2 and state["processes"] == 2
-    state["config"]["steps"] = 4
-    torch.save(state, halted / "checkpoint.pt")
-    torchrun(halted, config, 4)
+    assert done.stderr.count("wrote ") == 1  # process 0 alone
+    assert load_model(halted / "joined").manifest.name == "joined"
     rows = (whole / "losses.csv").read_text()
     assert [row.split(",")[0] for row in rows.splitlines()] == ["1", "2", "3", "4"]
     assert (halted / "losses.csv").read_text() == rows
-    states = [torch.load(out / "checkpoint.pt", weights_only=True)["average"] for out in (whole, halted)]
-    assert all(tensor.equal(states[1][name]) for name, tensor in states[0].items())
+    states = [load(out, "checkpoint.pt") for out in (whole, halted)]
+    assert states[0]["step"] == states[1]["step"] == 4 and states[0]["processes"] == 2
+    for part in ("network", "average", "reallocation"):
+        assert all(tensor.equal(states[1][part][name]) for name, tensor in states[0][part].items())

@@ -40,8 +40,11 @@ def test_the_original_branch_is_the_network_itself(network: KPFCNN, batch: tuple
     assert float((branches.reallocated - branches.original)[: one + other].detach().abs().max()) > 1e-3
     expected = (branches.original - branches.reallocated)[: one + other].square().mean()
     assert branches.gap().item() == pytest.approx(expected.item())
+    assert branches.gap(torch.tensor(2.0 * (one + other))).item() == pytest.approx(expected.item() / 2)
     nobody = propagate(network, FeatureReallocation(32), levels, features, [-1, -1, -1])
-    assert nobody.gap().item() == 0
+    assert nobody.gap().item() == nobody.gap(torch.tensor(0.0)).item() == 0
+    nobody.gap().backward()
+    assert all(p.grad is None or not p.grad.any() for p in network.parameters())
 
 
 def test_features_come_from_the_partner_alone(network: KPFCNN, batch: tuple[Tensor, ...]) -> None:

@@ -60,7 +60,7 @@ def test_the_rate_of_sgd_decays_after_each_epoch() -> None:
 def test_other_objectives_and_optimisers_learn_too(
     make_training: Make, tmp_path: Path, changes: dict[str, object]
 ) -> None:
-    training = make_training(tmp_path, steps=60, learning_rate=0.01, average=0.0, **changes)
+    training = make_training(tmp_path, steps=30, learning_rate=0.01, average=0.0, **changes)
     training.train()
     losses = [float(row.split(",")[1]) for row in losses_in(tmp_path)]
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])

@@ -20,7 +20,7 @@ from kpconv_ros.shape_checkpoint import load_shape_model
 from kpconv_ros.training.classify import ClassifyTraining, ClassifyTrainingConfig
 from kpconv_ros.training.loop import TrainingError
 from kpconv_ros.training.parts import PartsTraining
-from kpconv_ros.training.shapes import ShapeTraining, ShapeTrainingConfig
+from kpconv_ros.training.shapes import ShapeTraining, ShapeTrainingConfig, pick_objects
 
 RIGID = ("simple", "residual", "strided", "residual", "strided", "residual")
 DEFORMABLE = (*RIGID[:3], "deformable", "deformable_strided", "deformable")
@@ -135,8 +135,8 @@ def test_deformable_blocks_add_their_regularisation_to_the_loss(start: Start, tm
     assert added > 0 and losses[0.5] - losses[0.0] == pytest.approx(0.5 * added, rel=1e-3)
 
 
-def settings(**changes: object) -> list[str]:
-    fields = {**TINY, **changes}
+def settings(folder: Path, **changes: object) -> list[str]:
+    fields = {**TINY, "cache": str(folder / "kept"), "prepare_processes": 1, **changes}
     return [f"{name}={json.dumps(value)}" for name, value in fields.items()]
 
 
@@ -152,7 +152,7 @@ def test_left_out_solids_are_classified(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     config, root = str(repository / "config/train_modelnet40.yaml"), str(folder / "modelnet40")
-    fields = settings(blocks=blocks, steps=50, optimizer="adamw", clip_norm=10.0, width=16, hidden=32)
+    fields = settings(folder, blocks=blocks, steps=50, optimizer="adamw", clip_norm=10.0, width=16, hidden=32)
     words = ["train", "classify", "--config", config, "--root", root, "--out", str(tmp_path), "--set", *fields]
     assert cli.main(words) == 0
     words = ["--model", str(tmp_path / "modelnet40"), "--root", root, "--num-votes", "2"]
@@ -170,7 +170,7 @@ def test_parts_of_left_out_furniture_are_found(
     folder: Path, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, root = str(repository / "config/train_shapenetpart.yaml"), str(folder / "shapenetpart")
-    fields = settings(steps=50, optimizer="adamw", clip_norm=10.0, width=16)
+    fields = settings(folder, steps=50, optimizer="adamw", clip_norm=10.0, width=16)
     words = ["train", "parts", "--config", config, "--root", root, "--out", str(tmp_path), "--set", *fields]
     assert cli.main(words) == 0
     words = ["--model", str(tmp_path / "shapenetpart"), "--root", root, "--num-votes", "2"]
@@ -182,6 +182,43 @@ def test_parts_of_left_out_furniture_are_found(
     assert f"instance mIoU {scores['instance_miou']:.3f}" in capsys.readouterr().out
     assert cli.main(["test", "classify", *words]) == 2
     assert "expected a model that classifies objects" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", ["modelnet40", "shapenetpart"])
+def test_validation_scores_as_the_test_does_and_the_best_model_is_kept(
+    folder: Path, repository: Path, tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind, key = {"modelnet40": ("classify", "accuracy"), "shapenetpart": ("parts", "instance_miou")}[data]
+    config, root = str(repository / f"config/train_{data}.yaml"), str(folder / data)
+    changes: dict[str, Any] = {"steps": 6, "validate_every": 2, "validation_splits": ["test"], "optimizer": "adamw"}
+    if kind == "classify":
+        changes |= {"steps": 12, "validate_every": 4, "hidden": 32, "width": 16, "validation_batches": 400}
+    fields = settings(folder, **changes, learning_rate=0.02, average=0.0, clip_norm=10.0)
+    assert cli.main(["train", kind, "--config", config, "--root", root, "--out", str(tmp_path), "--set", *fields]) == 0
+    rows = [row.split(",") for row in (tmp_path / "validation.csv").read_text().splitlines()]
+    scores = {int(step): float(score) for step, score in rows}
+    assert len(scores) == 3 and len(set(scores.values())) > 1
+    for model, expected in ((data, scores[changes["steps"]]), (f"{data}_best", max(scores.values()))):
+        words = ["--model", str(tmp_path / model), "--root", root, "--num-votes", "1", "--out", str(tmp_path / "found")]
+        assert cli.main(["test", kind, *words]) == 0
+        found = json.loads((tmp_path / "found/scores.json").read_text())
+        assert found[key] == pytest.approx(expected, abs=1e-5)
+    fields = settings(folder, **{**changes, "validation_splits": ["train"]})
+    assert cli.main(["train", kind, "--config", config, "--root", root, "--out", str(tmp_path), "--set", *fields]) == 2
+    assert "validation_splits: expected what is not trained on" in capsys.readouterr().err
+
+
+def test_a_validation_takes_some_objects_always_the_same(solids: ShapeSet) -> None:
+    config = ClassifyTrainingConfig(**TINY, validation_batches=25)  # 25,000 points; 10,000 of each object
+    one, other = pick_objects(solids.shapes, config), pick_objects(solids.shapes, config)
+    assert len(one) == 3 and all(a is b for a, b in zip(one, other, strict=True))
+    assert len({id(shape) for shape in one}) == 3
+    assert len(pick_objects(solids.shapes, ClassifyTrainingConfig(**TINY, validation_batches=9999))) == 80
+
+
+def test_validation_needs_held_out_objects(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="expected validation_splits with it, got none"):
+        start(tmp_path, validate_every=2)
 
 
 def test_parts_need_a_dataset_that_has_some(solids: ShapeSet, tmp_path: Path) -> None:
