@@ -29,7 +29,13 @@ from kpconv_ros.evaluation.object_samplers import (
     measure,
     random_sampler,
 )
-from kpconv_ros.sampling_checkpoint import TaskModel, load_sampler, load_task_network
+from kpconv_ros.sampling_checkpoint import (
+    SamplerModel,
+    SamplingManifest,
+    TaskModel,
+    load_sampler,
+    load_task_network,
+)
 
 BATCH = 25  # examples at once
 
@@ -53,32 +59,33 @@ def run(args: argparse.Namespace) -> int:
     task = load_task_network(args.task_network)
     tested = replace(task.manifest.objects, exact_copies=task.manifest.objects.exact_copies or args.exact_copies)
     plain = [make(seed) for make in (farthest_sampler, random_sampler) for seed in args.seeds]
-    samplers = [*load_samplers(args.samplers, task), *plain]
+    models = load_samplers(args.samplers, task)
+    learned = [learned_sampler(m.network, m.manifest.control_sizes, m.manifest.seed) for m in models]
     objects = load_task_objects(tested, "test")
     batches = list(draw_batches(objects, tested, args.examples, args.example_seed))
-    rows = summarize(measure_all(task, samplers, batches, args.sizes))
+    rows = summarize(measure_all(task, [*learned, *plain], batches, args.sizes))
     print(format_table(rows, METRICS[tested.task]))
     if args.out:
         name = f"{tested.task}_exact_copies" if args.exact_copies else tested.task
-        write_entry(args.out, name, {**describe(task, args, len(objects.surfaces)), "rows": rows})
+        write_entry(args.out, name, {**describe(task, models, args, len(objects.surfaces)), "rows": rows})
         print(f"wrote {args.out}")
     return 0
 
 
-def load_samplers(folders: Sequence[str], task: TaskModel) -> list[Sampler]:
+def load_samplers(folders: Sequence[str], task: TaskModel) -> list[SamplerModel]:
     """Load learned samplers.
 
     Raises:
         CheckpointError: If one cannot be used, or was trained with another task network.
     """
-    samplers = []
+    models = []
     for folder in folders:
         model = load_sampler(folder)
         if model.manifest.task_sha256 != task.manifest.sha256:
             got, expected = model.manifest.task_sha256, task.manifest.sha256
             raise CheckpointError(f"{folder}: expected a sampler for the task network {expected}, got one for {got}")
-        samplers.append(learned_sampler(model.network, model.manifest.control_sizes, model.manifest.seed))
-    return samplers
+        models.append(model)
+    return models
 
 
 def draw_batches(objects: ObjectSet, task: ObjectTaskConfig, examples: int, seed: int) -> Iterator[TaskBatch]:
@@ -126,19 +133,21 @@ def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def describe(task: TaskModel, args: argparse.Namespace, num_objects: int) -> dict[str, Any]:
+def describe(
+    task: TaskModel, samplers: Sequence[SamplerModel], args: argparse.Namespace, num_objects: int
+) -> dict[str, Any]:
     """Return what is needed to repeat the test."""
+
+    def describe_model(manifest: SamplingManifest) -> dict[str, Any]:
+        return {name: getattr(manifest, name) for name in ("name", "sha256", "steps", "seed")}
+
     sizes, seeds = " ".join(map(str, args.sizes)), " ".join(map(str, args.seeds))
     copies = " --exact-copies" if args.exact_copies else ""
     return {
         "metric": METRICS[task.manifest.objects.task],
         "data": f"{task.manifest.objects.data}, {num_objects} test objects, {args.examples} examples",
-        "task_network": {
-            "name": task.manifest.name,
-            "sha256": task.manifest.sha256,
-            "steps": task.manifest.steps,
-            "seed": task.manifest.seed,
-        },
+        "task_network": describe_model(task.manifest),
+        "samplers": [describe_model(model.manifest) for model in samplers],
         "command": f"kpconv-ros test samplers --task-network TASK --samplers ... --sizes {sizes} --seeds {seeds} "
         f"--examples {args.examples} --example-seed {args.example_seed}{copies}",
     }
