@@ -5,23 +5,35 @@
 ros2 launch kpconv_ros segment.launch.py input:=/lidar/points odometry:=/odom
 """
 
-import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
+from kpconv_ros.nodes.launching import (
+    as_bool,
+    declare_arguments,
+    extrinsic_parameters,
+    fastdds_profile,
+    replay_parameters,
+)
 from launch import LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory("kpconv_ros"))
-FASTDDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Kilted; Humble and Jazzy
+OWN_ODOMETRY = "register/output/odometry"  # in the namespace of the nodes
 
 ARGUMENTS = {
     "input": ("/lidar/points", "PointCloud2 topic to segment"),
-    "odometry": ("/odom", "Odometry topic, used where TF is not"),
+    "odometry": ("/odom", "Odometry topic, used where TF is not; true: start the node register and use its odometry"),
+    "odometry_tf": (
+        "true",
+        "with odometry:=true, send its pose as TF too; false where the lidar has a TF parent already",
+    ),
+    "register_params_file": (str(SHARE / "config" / "register.yaml"), "parameter file of the node register"),
     "namespace": ("", "namespace of all nodes"),
     "params_file": (str(SHARE / "config" / "segment.yaml"), "parameter file of the node segment"),
     "model": ("", "name of a model or path of its folder; empty: as in params_file"),
@@ -49,42 +61,39 @@ PASSED_ON = ("model", "device", "pose_source", "map_frame", "sensor_frame")
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the nodes are made when their values are known."""
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*fastdds_profile(), *arguments, OpaqueFunction(function=make_nodes)])
+    return LaunchDescription(
+        [*fastdds_profile(SHARE), *declare_arguments(ARGUMENTS), OpaqueFunction(function=make_nodes)]
+    )
 
 
-def fastdds_profile() -> list[SetEnvironmentVariable]:
-    """Room for big clouds in Fast DDS' shared memory, unless the user has chosen a profile."""
-    if any(name in os.environ for name in FASTDDS_VARIABLES):
-        return []
-    return [SetEnvironmentVariable(name, str(SHARE / "config" / "fastdds.xml")) for name in FASTDDS_VARIABLES]
-
-
-def make_nodes(context: LaunchContext) -> list[Node]:
+def make_nodes(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
     """The nodes that the arguments ask for."""
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    has_own_odometry = value["odometry"].lower() == "true"
+    odometry = OWN_ODOMETRY if has_own_odometry else value["odometry"]
+    recorded_odometry = "/ground_truth/odom" if has_own_odometry else value["odometry"]
     use_sim_time = {"use_sim_time": as_bool(value["use_sim_time"])}
     common = {"package": "kpconv_ros", "namespace": value["namespace"], "output": "screen", "emulate_tty": True}
     log_level = ["--log-level", value["log_level"]]
-    topics = [("lidar/points", value["input"]), ("odom", value["odometry"])]
-    nodes = [
+    topics = [("lidar/points", value["input"]), ("odom", recorded_odometry)]
+    source_tf = {"publish_tf": not has_own_odometry}  # else where the lidar is, is what the node register says
+    nodes: list[IncludeLaunchDescription | Node] = [
         LifecycleNode(
             executable="segment",
             name="segment",
-            parameters=[value["params_file"], segment_parameters(value), use_sim_time],
-            remappings=[("~/input/points", value["input"]), ("~/input/odometry", value["odometry"])],
+            parameters=[value["params_file"], segment_parameters(value, has_own_odometry), use_sim_time],
+            remappings=[("~/input/points", value["input"]), ("~/input/odometry", odometry)],
             ros_arguments=log_level,
             **common,
         )
     ]
+    if has_own_odometry:
+        nodes.append(register_launch(value))
     if as_bool(value["simulator"]):
-        parameters = [value["simulator_params_file"], use_sim_time]
+        parameters = [value["simulator_params_file"], source_tf, use_sim_time]
         nodes.append(Node(executable="simulate", name="simulate", parameters=parameters, remappings=topics, **common))
     if value["bag"]:
-        parameters = [replay_parameters(value)]
+        parameters = [replay_parameters(value), source_tf]
         nodes.append(Node(executable="replay", name="replay", parameters=parameters, remappings=topics, **common))
     rviz_arguments = ["-d", value["rviz_config"]]
     nodes.append(
@@ -99,30 +108,37 @@ def make_nodes(context: LaunchContext) -> list[Node]:
     return nodes
 
 
-def segment_parameters(value: dict[str, str]) -> dict[str, object]:
-    """The parameters that launch arguments set; those left empty stay as in the parameter file."""
-    parameters: dict[str, object] = {name: value[name] for name in PASSED_ON if value[name]}
-    parameters["autostart"] = as_bool(value["autostart"])
+def register_launch(value: dict[str, str]) -> IncludeLaunchDescription:
+    """The node register: the odometry of the lidar itself, without poses that it does not believe.
+
+    Raises:
+        ValueError: If an extrinsic is given, which would be that of another odometry.
+    """
     if value["extrinsic"]:
-        numbers = [float(number) for number in value["extrinsic"].split()]
-        if len(numbers) != 6:
-            raise ValueError(f"extrinsic: got {value['extrinsic']!r}, expected 'x y z roll pitch yaw'")
-        parameters["extrinsic_xyz"], parameters["extrinsic_rpy"] = numbers[:3], numbers[3:]
-    return parameters
+        raise ValueError(f"extrinsic: got {value['extrinsic']!r}, expected none with odometry:=true")
+    passed_on = ("input", "namespace", "autostart", "use_sim_time", "log_level")
+    arguments = {name: value[name] for name in passed_on}
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(SHARE / "launch" / "register.launch.py")),
+        launch_arguments={
+            **arguments,
+            "params_file": value["register_params_file"],
+            "odometry": "~/output/odometry",
+            "base_frame": "",
+            "sensor_frame": "",
+            "extrinsic": "",
+            "publish_tf": value["odometry_tf"],
+            "publish_held": "false",
+            "simulator": "false",
+            "bag": "",
+            "rviz": "false",
+        }.items(),
+    )
 
 
-def replay_parameters(value: dict[str, str]) -> dict[str, object]:
-    """The parameters of the node replay; it publishes /clock where the others listen to it."""
-    return {
-        "path": value["bag"],
-        "sequence": value["bag_sequence"],
-        "rate": float(value["bag_rate"]),
-        "clock": as_bool(value["use_sim_time"]),
-    }
-
-
-def as_bool(text: str) -> bool:
-    """Read a launch argument that is true or false."""
-    if text.lower() not in ("true", "false", "1", "0"):
-        raise ValueError(f"got '{text}', expected true or false")
-    return text.lower() in ("true", "1")
+def segment_parameters(value: dict[str, str], has_own_odometry: bool) -> dict[str, object]:
+    """The parameters that launch arguments set; those left empty stay as in the parameter file."""
+    parameters: dict[str, object] = {"pose_source": "odometry", "pose_timeout": 0.5} if has_own_odometry else {}
+    parameters.update({name: value[name] for name in PASSED_ON if value[name]})
+    parameters["autostart"] = as_bool(value["autostart"])
+    return {**parameters, **extrinsic_parameters(value["extrinsic"])}

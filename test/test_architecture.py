@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "networks": {"layers", "geometry", "kernels", "config_io"},
     "losses": {"geometry"},
     "mapping": {"geometry", "kernels", "config_io"},
+    "registration": {"geometry", "kernels", "config_io"},
     "codec": {"geometry", "kernels"},
     "config_io": set(),
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
@@ -31,10 +32,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     # metrics, and the voting test, of trainings that are compared
     | {"shape_checkpoint", "sampling_checkpoint", "evaluation", "pipelines"},
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
-    | {"layers", "shape_checkpoint", "sampling_checkpoint"},
-    "evaluation": {"pipelines", "data", "config_io", "checkpoint", "shape_checkpoint"}
-    | {"sampling_checkpoint", "networks", "geometry"},  # samplers are compared inside the tasks that they are for
-    "nodes": {"pipelines", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two are generated
+    | {"layers", "shape_checkpoint", "sampling_checkpoint", "registration"},
+    "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "shape_checkpoint"}
+    | {"sampling_checkpoint", "networks"},  # samplers are compared inside the tasks that they are for
+    "nodes": {"pipelines", "registration", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }
 ROS = {

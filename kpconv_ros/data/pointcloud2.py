@@ -164,6 +164,34 @@ def append_fields(cloud: CloudFields, labels: NDArray[np.uint8], confidence: NDA
     return PackedCloud(cloud.height, cloud.width, fields, cloud.is_bigendian, new_step, rows.reshape(-1))
 
 
+def take_points(cloud: CloudFields, rows: NDArray[np.int64]) -> PackedCloud:
+    """Take the points of some rows, ``(m,)``, in their order, with all fields; the result is unorganised (height 1)."""
+    taken = np.ascontiguousarray(cloud.points[rows])
+    data = taken.view(np.uint8).reshape(-1) if len(taken) else np.zeros(0, np.uint8)
+    return PackedCloud(1, len(rows), cloud.fields, cloud.is_bigendian, cloud.points.dtype.itemsize, data)
+
+
+def replace_xyz(cloud: CloudFields, xyz: NDArray[np.floating[Any]], without: Sequence[str] = ()) -> PackedCloud:
+    """Move the points of a cloud, keeping its shape and all its other fields but those in ``without``.
+
+    Args:
+        cloud: What :func:`read_points` returned.
+        xyz: New positions, ``(N, 3)``.
+        without: Names of fields that leave the field list; their bytes stay.
+
+    Raises:
+        PointCloud2Error: If there is not one position a point.
+    """
+    if xyz.shape != (len(cloud.points), 3):
+        raise PointCloud2Error(f"got positions {xyz.shape}, expected ({len(cloud.points)}, 3)")
+    moved = np.array(cloud.points)
+    for column, axis in enumerate("xyz" if len(moved) else ""):
+        moved[axis] = xyz[:, column]
+    fields = tuple(field for field in cloud.fields if field.name not in without)
+    data = moved.view(np.uint8).reshape(-1) if len(moved) else np.zeros(0, np.uint8)
+    return PackedCloud(cloud.height, cloud.width, fields, cloud.is_bigendian, moved.dtype.itemsize, data)
+
+
 def pack_points(columns: Mapping[str, NDArray[Any]]) -> PackedCloud:
     """Build an unorganised little-endian cloud from one array a field.
 

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         folder=args.out,
         source="simulate",
         source_arguments=ros_parameters(rate=float(args.rate), seed=int(args.seed)),
-        segment_arguments=segment_arguments(args.model, args.device, SimulatorConfig.sensor_height),
+        node_arguments=segment_arguments(args.model, args.device, SimulatorConfig.sensor_height),
         duration=args.duration,
         warm_up=WARM_UP,
     )

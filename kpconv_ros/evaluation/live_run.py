@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A live run: a source of scans, the segmentation node and a recorder, as three processes over real DDS.
+"""A live run: a source of scans, the node that works on them and a recorder, as three processes over real DDS.
 
-The source starts only when the segmentation node is active and the recorder listens, so loading and compiling are not
-part of what is measured.
+The source starts only when the node is active and the recorder listens, so loading and compiling are not part of what
+is measured.
 """
 
 from __future__ import annotations
@@ -33,20 +33,24 @@ class LiveRunConfig:
     """Node that publishes the scans and their ground truth: ``simulate`` or ``replay``."""
     source_arguments: tuple[str, ...] = ()
     """What follows ``kpconv-ros run SOURCE``."""
-    segment_arguments: tuple[str, ...] = ()
-    """What follows ``kpconv-ros run segment``."""
+    node: str = "segment"
+    """Node that works on them."""
+    node_arguments: tuple[str, ...] = ()
+    """What follows ``kpconv-ros run NODE``."""
+    recorder: str = "record"
+    """Node that writes down what the other two publish."""
     warm_up: float = 0.0
     """So long after the first scan nothing is counted: the nodes still find each other [s]."""
     duration: float | None = None
     """Length of the run after its warm-up [s]; None: until the source ends by itself."""
     ready_timeout: float = 300.0
-    """Patience until the segmentation node is active, and until the first scan [s]."""
+    """Patience until the node is active, and until the first scan [s]."""
     finish_timeout: float = 60.0
     """Patience with the recorder after the source has ended [s]."""
 
 
 def record_live_run(config: LiveRunConfig, tell: Callable[[str], None] = print) -> Path:
-    """Run source, segmentation and recorder; all of them have ended when this returns.
+    """Run source, node and recorder; all of them have ended when this returns.
 
     Args:
         config: What to run.
@@ -64,10 +68,10 @@ def record_live_run(config: LiveRunConfig, tell: Callable[[str], None] = print) 
     with _TerminateAsInterrupt(), NodeProcesses(folder) as nodes:
         for path in files:
             path.unlink(missing_ok=True)
-        nodes.start("segment", config.segment_arguments)
-        nodes.start("record", ros_parameters(output=str(record), warm_up=config.warm_up))
-        nodes.wait_until(ready.exists, "the segment node to become active", config.ready_timeout)
-        tell(f"{time.monotonic() - begin:5.1f} s: segment is active; starting {config.source}")
+        nodes.start(config.node, config.node_arguments)
+        nodes.start(config.recorder, ros_parameters(output=str(record), warm_up=config.warm_up))
+        nodes.wait_until(ready.exists, f"the {config.node} node to become active", config.ready_timeout)
+        tell(f"{time.monotonic() - begin:5.1f} s: {config.node} is active; starting {config.source}")
         nodes.start(config.source, config.source_arguments)
         nodes.wait_until(started.exists, "the first scan", config.ready_timeout)
         length = "until it ends" if config.duration is None else f"for {config.duration:g} s"
@@ -75,8 +79,8 @@ def record_live_run(config: LiveRunConfig, tell: Callable[[str], None] = print) 
         _wait_for_end_of_source(nodes, config)
         finish.touch()
         tell(f"{time.monotonic() - begin:5.1f} s: {config.source} has ended")
-        may_end = (config.source, "record")
-        nodes.wait_until(lambda: nodes.has_ended("record"), "the record", config.finish_timeout, may_end)
+        may_end = (config.source, config.recorder)
+        nodes.wait_until(lambda: nodes.has_ended(config.recorder), "the record", config.finish_timeout, may_end)
         nodes.check(may_end)
     for path in (ready, started, finish):
         path.unlink(missing_ok=True)

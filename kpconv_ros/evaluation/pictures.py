@@ -120,7 +120,7 @@ def draw_map_from_above(
     order = np.argsort(points[:, 2], kind="stable")
     view = View(points[:, 0].astype(np.float64), points[:, 1].astype(np.float64), order, np.full(len(points), 0.6))
     draw_view(axes, view, readable_palette(colors)[labels], title or f"voted map, {len(points):,} voxels")
-    _add_scale_bar(axes)
+    add_scale_bar(axes)
     _add_legend(figure, [labels], classes, colors)
     return save_figure(figure, path)
 
@@ -192,7 +192,7 @@ def _dot_area(num_points: int, height: float, axes: Axes) -> float:
     return float(np.clip(area, 1.4, 20.0))
 
 
-def _add_scale_bar(axes: Axes) -> None:
+def add_scale_bar(axes: Axes) -> None:
     """Draw a bar of a round number of metres in the lower left corner."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     fitting = [metres for metres in (1, 2, 5, 10, 20, 50, 100, 200, 500) if metres < 0.3 * (right - left)]

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         folder=args.out,
         source="replay",
         source_arguments=replay_arguments(args.bag, args.sequence, args.rate),
-        segment_arguments=segment_arguments(args.model, args.device, args.sensor_height)
+        node_arguments=segment_arguments(args.model, args.device, args.sensor_height)
         + budget_arguments(args.time_budget, args.rate),
     )
     record_path = record_live_run(config)

@@ -61,3 +61,49 @@ def pose_of(translation: NDArray[np.floating], quaternion: NDArray[np.floating])
     ]
     result[:3, 3] = translation
     return result
+
+
+def motion_of_twist(twist: NDArray[np.floating]) -> Matrix:
+    """Return the rigid motion of a unit of time at a constant twist: the exponential map of SE(3).
+
+    Args:
+        twist: ``(6,)``, linear then angular velocity, both in the moving frame.
+    """
+    linear, angular = np.asarray(twist[:3], np.float64), np.asarray(twist[3:], np.float64)
+    angle = float(np.linalg.norm(angular))
+    cross = _cross_matrix(angular)
+    if angle < 1e-6:
+        first, second, third = 1.0, 0.5, 1.0 / 6.0
+    else:
+        first, second = np.sin(angle) / angle, (1.0 - np.cos(angle)) / angle**2
+        third = (angle - np.sin(angle)) / angle**3
+    square = cross @ cross
+    result = np.eye(4)
+    result[:3, :3] += first * cross + second * square
+    result[:3, 3] = linear + second * (cross @ linear) + third * (square @ linear)
+    return result
+
+
+def twist_of_motion(motion: Matrix) -> Matrix:
+    """Return the twist whose :func:`motion_of_twist` is ``motion``, ``(6,)``; rotations below half a turn."""
+    rotation = motion[:3, :3]
+    axis = 0.5 * np.array(
+        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
+    )
+    sine = float(np.linalg.norm(axis))
+    angle = float(np.arctan2(sine, 0.5 * (np.trace(rotation) - 1.0)))
+    angular = axis if sine < 1e-9 else axis * (angle / sine)
+    cross = _cross_matrix(angular)
+    factor = 1.0 / 12.0 if angle < 1e-4 else (1.0 - 0.5 * angle / np.tan(0.5 * angle)) / angle**2
+    linear = motion[:3, 3] - 0.5 * cross @ motion[:3, 3] + factor * cross @ cross @ motion[:3, 3]
+    return np.concatenate([linear, angular])
+
+
+def rotation_angle(motion: Matrix) -> float:
+    """Return the angle of a motion's rotation, radians, 0..pi."""
+    return float(np.linalg.norm(twist_of_motion(motion)[3:]))
+
+
+def _cross_matrix(vector: Matrix) -> Matrix:
+    x, y, z = vector
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

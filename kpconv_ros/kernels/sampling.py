@@ -27,3 +27,27 @@ def pick_farthest(points, num_samples, seeds):  # type: ignore[no-untyped-def]
         if i >= len(seeds):
             picked[i] = row
     return picked
+
+
+@njit(nogil=True, cache=True)
+def pick_nearest_to_centroids(points, cell_of_point, num_cells):  # type: ignore[no-untyped-def]
+    """Pick, of each cell, the row of ``points (N, 3)`` that is nearest to the mean of the cell's: ``(C,)`` int64."""
+    sums = np.zeros((num_cells, 3))
+    counts = np.zeros(num_cells, np.int64)
+    for i in range(len(points)):
+        cell = cell_of_point[i]
+        counts[cell] += 1
+        for axis in range(3):
+            sums[cell, axis] += points[i, axis]
+    picked = np.full(num_cells, -1, np.int64)
+    nearest = np.full(num_cells, np.inf)
+    for i in range(len(points)):
+        cell = cell_of_point[i]
+        x = points[i, 0] - sums[cell, 0] / counts[cell]
+        y = points[i, 1] - sums[cell, 1] / counts[cell]
+        z = points[i, 2] - sums[cell, 2] / counts[cell]
+        square = x * x + y * y + z * z
+        if square < nearest[cell]:
+            nearest[cell] = square
+            picked[cell] = i
+    return picked

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node knows about itself, and its message on /diagnostics."""
+"""What a node that works on scans knows about itself, and its message on /diagnostics."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -24,25 +24,27 @@ class Counters:
     num_processed: int = 0
     num_refused: int = 0
     num_resets: int = 0
-    num_spheres: int = 0
-    num_voxels: int = 0
-    pose_source: str = ""
-    alone_reason: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the last scan had to tell, by name."""
+    warnings: tuple[str, ...] = ()
+    """What is to be said about the last scan."""
     last_error: str = ""
     last_error_at: float = -1e9
     late_since: float = 0.0
     """Monotonic time since which every scan took longer than the limit; 0 when the last one did not."""
-    last_labelled_at: float = 0.0
+    last_received_at: float = 0.0
+    """Monotonic time of the last cloud."""
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
 class Statistics:
     """The counters of a node behind a lock."""
 
-    def __init__(self) -> None:
-        """Start at zero."""
+    def __init__(self, facts: Mapping[str, object] | None = None) -> None:
+        """Start at zero; ``facts`` are those told before the first scan."""
         self._lock = threading.Lock()
-        self._counters = Counters()
+        self._facts: Mapping[str, object] = facts or {}
+        self._counters = Counters(facts=self._facts)
 
     def snapshot(self) -> Counters:
         """A copy of the counters."""
@@ -53,35 +55,45 @@ class Statistics:
         """Start again at zero, keeping the last error."""
         with self._lock:
             old = self._counters
-            self._counters = Counters(last_error=old.last_error, last_error_at=old.last_error_at)
+            self._counters = Counters(facts=self._facts, last_error=old.last_error, last_error_at=old.last_error_at)
 
     def count_received(self) -> None:
         """A cloud came."""
         with self._lock:
             self._counters.num_received += 1
+            self._counters.last_received_at = time.monotonic()
 
     def note_error(self, text: str, refused_scan: bool = True) -> None:
-        """Something went wrong; ``refused_scan`` if a cloud was given no labels because of it."""
+        """Something went wrong; ``refused_scan`` if nothing was published for a cloud because of it."""
         with self._lock:
             self._counters.num_refused += refused_scan
             self._counters.last_error = text
             self._counters.last_error_at = time.monotonic()
 
-    def note_poses(self, source: str, alone_reason: str) -> None:
-        """Where the pose of the scan in hand comes from."""
-        with self._lock:
-            self._counters.pose_source, self._counters.alone_reason = source, alone_reason
+    def count_processed(
+        self,
+        timings_ms: dict[str, float],
+        limit_ms: float,
+        facts: Mapping[str, object],
+        warnings: tuple[str, ...] = (),
+        was_reset: bool = False,
+    ) -> None:
+        """A scan was processed.
 
-    def count_processed(self, scan: Any, timings_ms: dict[str, float], limit_ms: float) -> None:
-        """A scan was labelled (``scan`` is a LabelledScan)."""
+        Args:
+            timings_ms: Milliseconds by stage; ``total`` is among them.
+            limit_ms: Total above which the scan is late.
+            facts: What the diagnostics tell of it.
+            warnings: What they warn of.
+            was_reset: Whether time jumped back before it.
+        """
         now = time.monotonic()
         with self._lock:
             counters = self._counters
             counters.num_processed += 1
-            counters.num_resets += scan.was_reset
-            counters.num_spheres, counters.num_voxels = scan.num_spheres, scan.num_voxels
+            counters.num_resets += was_reset
+            counters.facts, counters.warnings = facts, warnings
             counters.timings_ms = timings_ms
-            counters.last_labelled_at = now
             late = timings_ms["total"] > limit_ms
             counters.late_since = (counters.late_since or now) if late else 0.0
 
@@ -92,21 +104,25 @@ class NodeState:
 
     lifecycle: str
     enabled: bool
-    model: str
-    device: str
+    work: str
+    """What the node does when all is well, such as "segmenting"."""
+    hardware_id: str
     input_topic: str
     input_reliability: str
     num_publishers: int
     num_unmatched: int
     num_dropped: int
     limit_ms: float
-    gpu_memory_mb: float | None
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What else the node knows of itself, by name."""
+    warnings: tuple[str, ...] = ()
+    """What it has to say whatever the last scan was."""
 
 
 def diagnostic_message(node_name: str, stamp: Time, state: NodeState, counters: Counters) -> DiagnosticArray:
     """The message for /diagnostics."""
     level, text = assess(state, counters, time.monotonic())
-    status = DiagnosticStatus(level=level, name=f"{node_name}: scans", message=text, hardware_id=state.model)
+    status = DiagnosticStatus(level=level, name=f"{node_name}: scans", message=text, hardware_id=state.hardware_id)
     status.values = [KeyValue(key=key, value=str(value)) for key, value in _values(state, counters).items()]
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
@@ -125,8 +141,8 @@ def assess(state: NodeState, counters: Counters, now: float) -> tuple[bytes, str
     findings: list[tuple[bytes, str]] = []
     if state.lifecycle != "active":
         failed = bool(counters.last_error) and state.lifecycle == "unconfigured"
-        findings.append((error if failed else warn, f"{state.lifecycle}: {counters.last_error or 'not segmenting'}"))
-        return findings[0]
+        reason = counters.last_error or f"not {state.work}"
+        return error if failed else warn, f"{state.lifecycle}: {reason}"
     if now - counters.last_error_at < ERROR_SHOWN:
         findings.append((error, counters.last_error))
     if not state.enabled:
@@ -137,13 +153,12 @@ def assess(state: NodeState, counters: Counters, now: float) -> tuple[bytes, str
         findings.append(
             (warn, f"waiting for the first cloud on {state.input_topic} ({state.num_publishers} publishers)")
         )
-    if counters.num_processed and counters.pose_source == "none":
-        findings.append((warn, f"scan by scan: {counters.alone_reason}"))
+    findings += [(warn, text) for text in (*counters.warnings, *state.warnings)]
     if counters.late_since:
         late = error if now - counters.late_since > LATE_FOR_LONG else warn
         findings.append((late, f"scans take {counters.timings_ms['total']:.0f} ms, limit {state.limit_ms:.0f} ms"))
     if not findings:
-        return ok, "segmenting"
+        return ok, state.work
     findings.sort(key=lambda finding: finding[0], reverse=True)
     return findings[0][0], "; ".join(text for _, text in findings)
 
@@ -152,20 +167,15 @@ def _values(state: NodeState, counters: Counters) -> dict[str, object]:
     values: dict[str, object] = {
         "state": state.lifecycle,
         "enabled": state.enabled,
-        "model": state.model,
-        "device": state.device,
+        **state.facts,
         "input": f"{state.input_topic} ({state.input_reliability}, {state.num_publishers} publishers)",
         "received": counters.num_received,
         "processed": counters.num_processed,
         "dropped": state.num_dropped,
         "refused": counters.num_refused,
         "resets": counters.num_resets,
-        "pose_source": counters.pose_source,
-        "spheres_per_scan": counters.num_spheres,
-        "map_voxels": counters.num_voxels,
+        **counters.facts,
         "last_error": counters.last_error,
     }
     values.update({f"{name}_ms": f"{value:.1f}" for name, value in counters.timings_ms.items()})
-    if state.gpu_memory_mb is not None:
-        values["gpu_memory_mb"] = f"{state.gpu_memory_mb:.0f}"
     return values

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Float32, Header
+from std_msgs.msg import Header
 
 from kpconv_ros.config_io import ConfigError
 from kpconv_ros.data.pointcloud2 import CloudFields, append_fields, keep_points, pack_rgb, pack_xyz
 from kpconv_ros.nodes.pointcloud2_msg import packed_message
-from kpconv_ros.nodes.qos import latched_qos, stream_qos
+from kpconv_ros.nodes.qos import has_listener, latched_qos, stream_qos
+from kpconv_ros.nodes.timings import TimingOutputs
 
 TIMINGS = ("preprocess", "inference", "postprocess", "total", "pipeline_latency")
 NUM_LABELS = 256  # a label is a uint8
@@ -38,15 +39,13 @@ class ScanOutputs:
         )
         self._map = node.create_lifecycle_publisher(PointCloud2, "~/output/map", latched_qos())
         self._info = node.create_lifecycle_publisher(label_info_class(), "~/output/label_info", latched_qos())
-        self._timings = {
-            name: node.create_lifecycle_publisher(Float32, f"~/debug/{name}_ms", stream_qos()) for name in TIMINGS
-        }
+        self.timings = TimingOutputs(node, TIMINGS)
 
     def destroy(self) -> None:
         """Remove the publishers."""
-        clouds = (self._labels, self._colored, self._filtered, self._map, self._info)
-        for publisher in (*clouds, *self._timings.values()):
+        for publisher in (self._labels, self._colored, self._filtered, self._map, self._info):
             self._node.destroy_lifecycle_publisher(publisher)
+        self.timings.destroy()
 
     def publish_label_info(self, stamp: Time) -> None:
         """Say, for late joiners too, what the labels mean."""
@@ -103,17 +102,6 @@ class ScanOutputs:
             rgb=self._rgb_of_label[snapshot.labels],
         )
         self._map.publish(packed_message(packed, header, True))
-
-    def publish_timings(self, timings_ms: Mapping[str, float]) -> None:
-        """Publish the timings that are known, milliseconds."""
-        for name, publisher in self._timings.items():
-            if name in timings_ms and has_listener(publisher):
-                publisher.publish(Float32(data=float(timings_ms[name])))
-
-
-def has_listener(publisher: Any) -> bool:
-    """Whether anybody has subscribed."""
-    return int(publisher.get_subscription_count()) > 0
 
 
 def kept_labels(classes: Sequence[str], kept: Sequence[str], removed: Sequence[str]) -> npt.NDArray[np.bool_]:

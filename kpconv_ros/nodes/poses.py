@@ -8,15 +8,11 @@ in which the map is that of one scan.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import time
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from nav_msgs.msg import Odometry
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
@@ -25,10 +21,10 @@ from kpconv_ros.config_io import ConfigError, param
 from kpconv_ros.nodes.odometry_buffer import OdometryBuffer
 from kpconv_ros.nodes.pose_msg import Matrix, PoseError, matrix_of_pose, matrix_of_xyz_rpy, seconds_of
 from kpconv_ros.nodes.qos import AdaptiveSubscription
+from kpconv_ros.nodes.tf_buffer import TfBuffer, has_tf
 
 ODOMETRY_TOPIC = "~/input/odometry"
 ODOMETRY_DEPTH = 100  # a 200 Hz odometry while the executor is busy for half a second
-TF_POLL_PERIOD = 0.004  # s
 SOURCES = ("auto", "tf", "odometry", "none")
 
 
@@ -146,34 +142,24 @@ class TfPoses:
             PoseError: If tf2_ros is not installed.
         """
         try:
-            tf2_ros = importlib.import_module("tf2_ros")
-        except ImportError as error:
-            raise PoseError("pose_source is tf, but tf2_ros is not installed; use odometry or none") from error
+            self._buffer = TfBuffer(node)
+        except PoseError as error:
+            raise PoseError(f"pose_source is tf, but {error}; use odometry or none") from error
         self._config = config
-        self._buffer: Any = tf2_ros.Buffer(cache_time=Duration(seconds=10.0))
-        self._listener: Any = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)
 
     def is_there(self) -> bool:
         """Whether the map frame is known to TF."""
-        return bool(self._buffer.can_transform(self._config.map_frame, self._config.map_frame, Time()))
+        return self._buffer.knows(self._config.map_frame)
 
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header."""
         map_frame, stamp = self._config.map_frame, Time.from_msg(header.stamp)
-        deadline = time.monotonic() + self._config.pose_timeout  # not the node's clock: simulated time may stand still
-        while not self._buffer.can_transform(map_frame, header.frame_id, stamp):
-            if time.monotonic() >= deadline:
-                break
-            time.sleep(TF_POLL_PERIOD)
-        try:
-            transform = self._buffer.lookup_transform(map_frame, header.frame_id, stamp).transform
-        except Exception as error:  # the exceptions of tf2 have no common class of their own
-            raise PoseError(f"TF from '{header.frame_id}' to '{map_frame}': {error}") from error
-        return ScanPose(matrix_of_pose(transform.translation, transform.rotation), map_frame, self.name)
+        T_map_sensor = self._buffer.find(map_frame, header.frame_id, stamp, self._config.pose_timeout)
+        return ScanPose(T_map_sensor, map_frame, self.name)
 
     def close(self) -> None:
         """Unsubscribe."""
-        self._listener.unregister()
+        self._buffer.close()
 
 
 class PoseFinder:
@@ -191,7 +177,7 @@ class PoseFinder:
         """
         self._asked = config.pose_source
         self._sources: list[PoseSource] = []
-        if self._asked == "tf" or (self._asked == "auto" and importlib.util.find_spec("tf2_ros") is not None):
+        if self._asked == "tf" or (self._asked == "auto" and has_tf()):
             self._sources.append(TfPoses(node, config))
         if self._asked in ("odometry", "auto"):
             self._sources.append(OdometryPoses(node, config))

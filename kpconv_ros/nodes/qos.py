@@ -35,6 +35,11 @@ def latched_qos() -> QoSProfile:
     )
 
 
+def has_listener(publisher: Any) -> bool:
+    """Whether anybody has subscribed to what a publisher publishes."""
+    return int(publisher.get_subscription_count()) > 0
+
+
 class AdaptiveSubscription:
     """A subscription that hears every publisher and, when it can, loses nothing.
 

@@ -59,11 +59,13 @@ class ReplayConfig:
     start: float = param(0.0, "where to begin, after the beginning of the recording [s]", 0.0)
     duration: float = param(0.0, "how much to play [s]; 0: all", 0.0)
     clock: bool = param(True, "publish the recorded time on /clock")
+    publish_tf: bool = param(True, "send the odometry as TF too, where tf2_ros is installed")
     points_topic: str = param("", "topic of the clouds in the bag; empty: the only one")
     ground_truth_topic: str = param("", "topic of the labelled clouds in the bag; empty: the one so named")
     odometry_topic: str = param("", "topic of the odometry in the bag; empty: the only one")
     ack_topic: str = param("segment/output/labels", "the consumer's answer: a PointCloud2 with a cloud's stamp")
     ack_timeout: float = param(30.0, "how long to wait for an answer before the next cloud is published [s]", 0.1)
+    consumers: int = param(1, "subscribers of the clouds to wait for before playing", 1, 100)
     patience: float = param(30.0, "how long to wait for a consumer before playing [s]; in mode rate the recording is "
                             "then played to nobody, else this is an error", 0.0)  # fmt: skip
 
@@ -94,7 +96,7 @@ class ReplayNode(Node):
         self._outputs = {
             kind: self.create_publisher(*TOPICS[kind], stream_qos(reliable=True)) for kind in self.recording.kinds
         }
-        self._broadcast = make_broadcaster(self)
+        self._broadcast = make_broadcaster(self) if self.config.publish_tf else None
         self._clock_output = self.create_publisher(Clock, "/clock", stream_qos()) if self.config.clock else None
         self._window: AnswerWindow | None = None
         if self.config.mode in WINDOW_OF_MODE:
@@ -199,7 +201,7 @@ class ReplayNode(Node):
     def _has_consumer(self) -> bool:
         if self._window is not None and self.count_publishers(self.config.ack_topic) == 0:
             return False
-        return bool(self._outputs[POINTS].get_subscription_count() > 0)
+        return bool(self._outputs[POINTS].get_subscription_count() >= self.config.consumers)
 
     def _go_without_consumer(self) -> bool:
         points, answers = self._outputs[POINTS].topic_name, self.resolve_topic_name(self.config.ack_topic)

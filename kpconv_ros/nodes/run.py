@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-NODES = ("segment", "simulate", "replay", "record")
+NODES = ("segment", "register", "simulate", "replay", "record", "record_odometry")
 FASTDDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Kilted; Humble and Jazzy
 
 

@@ -20,9 +20,11 @@ from kpconv_ros.nodes.outputs import ScanOutputs, kept_labels
 from kpconv_ros.nodes.pose_msg import seconds_of, stamp_of
 from kpconv_ros.nodes.poses import PoseFinder, ScanPose
 from kpconv_ros.nodes.segment_config import SegmentConfig
+from kpconv_ros.nodes.timings import pipeline_latency
 from kpconv_ros.pipelines.live_segmenter import LabelledScan, LiveSegmenter
 
-LONGEST_LATENCY = 60.0  # s; a stamp older than this is of another clock (an old bag)
+NO_FACTS = {"pose_source": "", "spheres_per_scan": 0, "map_voxels": 0}
+"""What the diagnostics tell before the first scan."""
 
 
 class ScanProcessor:
@@ -70,7 +72,6 @@ class ScanProcessor:
         if len(cloud.xyz) > config.max_points:
             raise PointCloud2Error(f"got {len(cloud.xyz)} points, expected at most max_points = {config.max_points}")
         pose = self._poses.find(message.header)
-        self._statistics.note_poses(pose.source, self._poses.reason_alone)
         read_ms = 1e3 * (time.perf_counter() - started)
         scan = self._segment(cloud, intensity, pose, message.header)
         publishing = time.perf_counter()
@@ -80,7 +81,7 @@ class ScanProcessor:
         timings_ms["preprocess"] += read_ms
         timings_ms["postprocess"] += 1e3 * (time.perf_counter() - publishing)
         timings_ms["total"] = 1e3 * (time.perf_counter() - started)
-        self._finish(scan, timings_ms, message.header, config)
+        self._finish(scan, timings_ms, pose, message.header, config)
 
     def publish_map_if_due(self) -> None:
         """Publish the map if it changed, ``map_period`` has passed and somebody listens."""
@@ -121,10 +122,12 @@ class ScanProcessor:
             return cloud.intensity
         return cloud.intensity * np.float32(self._manifest.intensity_scale / config.intensity_scale)
 
-    def _finish(self, scan: LabelledScan, timings_ms: dict[str, float], header: Header, config: SegmentConfig) -> None:
-        latency = 1e-9 * self._clock.now().nanoseconds - seconds_of(header.stamp)
-        if 0.0 <= latency < LONGEST_LATENCY:
-            timings_ms["pipeline_latency"] = 1e3 * latency
-        self._outputs.publish_timings(timings_ms)
-        self._statistics.count_processed(scan, timings_ms, 1e3 * config.processing_limit)
+    def _finish(
+        self, scan: LabelledScan, timings_ms: dict[str, float], pose: ScanPose, header: Header, config: SegmentConfig
+    ) -> None:
+        timings_ms.update(pipeline_latency(self._clock, header.stamp))
+        self._outputs.timings.publish(timings_ms)
+        facts = {"pose_source": pose.source, "spheres_per_scan": scan.num_spheres, "map_voxels": scan.num_voxels}
+        warnings = (f"scan by scan: {self._poses.reason_alone}",) if pose.source == "none" else ()
+        self._statistics.count_processed(timings_ms, 1e3 * config.processing_limit, facts, warnings, scan.was_reset)
         self.publish_map_if_due()

@@ -36,6 +36,7 @@ class SimulateNodeConfig:
     start: float = param(0.0, "Seconds into the drive at which to begin", 0.0, 1e6)
     frame_id: str = param("lidar", "Frame of the clouds")
     odom_frame: str = param("odom", "Frame in which odometry gives the pose of the lidar")
+    publish_tf: bool = param(True, "Whether the pose is sent as TF too, where tf2_ros is installed")
     best_effort: bool = param(False, "Whether clouds go out best effort instead of reliable")
 
 
@@ -62,7 +63,7 @@ class SimulateNode(Node):
         self._points = self.create_publisher(PointCloud2, "lidar/points", qos)
         self._ground_truth = self.create_publisher(PointCloud2, "lidar/ground_truth", qos)
         self._odometry = self.create_publisher(Odometry, "odom", stream_qos())
-        self._broadcast = make_broadcaster(self)
+        self._broadcast = make_broadcaster(self) if self.config.publish_tf else None
         self.create_timer(1.0 / self.simulator_config.rate, self._publish_scan)
         num_points, rate = len(self._next_scan.points), self.simulator_config.rate
         self.get_logger().info(f"street {self.config.seed}: {rate:g} Hz, about {num_points} points a scan")

@@ -20,6 +20,8 @@ from kpconv_ros.data.pointcloud2 import (
     pack_rgb,
     pack_xyz,
     read_points,
+    replace_xyz,
+    take_points,
 )
 
 XYZI = [Field("x", 0, 7), Field("y", 4, 7), Field("z", 8, 7), Field("intensity", 12, 7)]
@@ -225,3 +227,26 @@ def test_a_live_message_with_an_unaligned_step_is_read(data_dir):
     x, y, z, intensity, ring, timestamp = struct.unpack_from("<ffffHd", bytes(msg.data), 26 * 1234)
     assert cloud.xyz[1234].tolist() == [x, y, z] and cloud.intensity[1234] == intensity
     assert cloud.points[1234]["ring"] == ring and cloud.points[1234]["timestamp"] == timestamp
+
+
+def test_taken_points_keep_all_fields_in_the_order_of_the_rows():
+    points = np.arange(15, dtype=np.float32).reshape(5, 3)
+    cloud = read_points(pack_xyz(points, ring=np.arange(5, dtype=np.uint16)))
+    taken = read_points(take_points(cloud, np.array([4, 0, 2])))
+    np.testing.assert_array_equal(taken.xyz, points[[4, 0, 2]])
+    np.testing.assert_array_equal(taken.points["ring"], [4, 0, 2])
+    assert (taken.height, taken.width) == (1, 3)
+    assert len(read_points(take_points(cloud, np.zeros(0, np.int64))).xyz) == 0
+
+
+def test_moved_points_keep_their_shape_and_all_but_the_fields_left_out():
+    packed = pack_xyz(np.zeros((6, 3), np.float32), ring=np.arange(6, dtype=np.uint16), time=np.ones(6))
+    cloud = read_points(packed._replace(height=2, width=3))
+    xyz = np.arange(18.0).reshape(6, 3)
+    moved = read_points(replace_xyz(cloud, xyz, without=("time",)))
+    np.testing.assert_array_equal(moved.xyz, xyz)
+    np.testing.assert_array_equal(moved.points["ring"], np.arange(6))
+    assert (moved.height, moved.width) == (2, 3) and "time" not in moved.points.dtype.names
+    np.testing.assert_array_equal(cloud.xyz, 0.0)  # the input stays
+    with pytest.raises(PointCloud2Error, match="expected \\(6, 3\\)"):
+        replace_xyz(cloud, xyz[:5])

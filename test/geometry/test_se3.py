@@ -4,9 +4,19 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
-from kpconv_ros.geometry.se3 import PoseError, check_pose, invert, pose_of, transform_points
+from kpconv_ros.geometry.se3 import (
+    PoseError,
+    check_pose,
+    invert,
+    motion_of_twist,
+    pose_of,
+    rotation_angle,
+    transform_points,
+    twist_of_motion,
+)
 
 GENERATOR = np.random.default_rng(0)
 QUATERNION = GENERATOR.normal(size=4)
@@ -57,3 +67,17 @@ def test_a_matrix_that_is_no_rigid_motion_is_refused(case: str) -> None:
 def test_a_quaternion_without_direction_is_refused(quaternion: np.ndarray) -> None:
     with pytest.raises(PoseError, match="quaternion"):
         pose_of(TRANSLATION, quaternion)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-5, 0.3, 3.1])
+def test_the_exponential_map_is_that_of_the_matrix_and_the_logarithm_undoes_it(angle: float) -> None:
+    axis = QUATERNION[:3] / np.linalg.norm(QUATERNION[:3])
+    twist = np.concatenate([TRANSLATION, angle * axis])
+    generator = np.zeros((4, 4))
+    x, y, z = twist[3:]
+    generator[:3, :3] = [[0, -z, y], [z, 0, -x], [-y, x, 0]]
+    generator[:3, 3] = twist[:3]
+    motion = motion_of_twist(twist)
+    np.testing.assert_allclose(motion, expm(generator), atol=1e-9)
+    np.testing.assert_allclose(twist_of_motion(motion), twist, atol=1e-6)
+    assert rotation_angle(motion) == pytest.approx(angle, abs=1e-8)

@@ -7,7 +7,7 @@ import ast
 import pytest
 import yaml
 
-FILES = ("segment", "demo")
+FILES = ("segment", "register", "demo")
 
 
 @pytest.fixture(params=FILES)
@@ -40,15 +40,25 @@ def test_every_file_of_config_that_it_names_exists(path, repository):
             assert (repository / "config" / name).is_file(), name
 
 
-def test_arguments_that_are_passed_on_are_parameters_of_the_node(repository):
-    tree = ast.parse((repository / "launch" / "segment.launch.py").read_text())
+@pytest.mark.parametrize("node", ["segment", "register"])
+def test_arguments_that_are_passed_on_are_parameters_of_the_node(repository, node):
+    tree = ast.parse((repository / "launch" / f"{node}.launch.py").read_text())
     passed_on = next(
         ast.literal_eval(statement.value)
         for statement in tree.body
         if isinstance(statement, ast.Assign) and statement.targets[0].id == "PASSED_ON"
     )
-    parameters = yaml.safe_load((repository / "config" / "segment.yaml").read_text())["/**/segment"]["ros__parameters"]
+    parameters = yaml.safe_load((repository / "config" / f"{node}.yaml").read_text())[f"/**/{node}"]["ros__parameters"]
     assert set(passed_on) <= set(parameters)
+
+
+def test_what_one_file_sets_of_another_are_its_arguments(repository):
+    register = arguments_of(repository / "launch" / "register.launch.py")
+    segment = ast.parse((repository / "launch" / "segment.launch.py").read_text())
+    function = next(node for node in ast.walk(segment) if getattr(node, "name", "") == "register_launch")
+    keys = [key.value for node in ast.walk(function) if isinstance(node, ast.Dict) for key in node.keys if key]
+    passed_on = next(node.value for node in ast.walk(function) if isinstance(node, ast.Assign))
+    assert len(keys) > 5 and {*keys, *ast.literal_eval(passed_on)} <= set(register)
 
 
 @pytest.mark.ros
@@ -62,8 +72,12 @@ def test_launch_makes_its_nodes(repository, name):
     source = PythonLaunchDescriptionSource(str(repository / "launch" / f"{name}.launch.py"))
     context = launch.LaunchContext()
     arguments = [("rviz", "false")]
+    if name != "demo":
+        arguments += [("simulator", "true"), ("bag", "some.mcap")]
+    if name == "register":
+        arguments += [("base_frame", "base_link"), ("extrinsic", "0 0 1 0 0 0")]
     if name == "segment":
-        arguments += [("simulator", "true"), ("bag", "some.mcap"), ("extrinsic", "0 0 1 0 0 0")]
+        arguments += [("odometry", "true")]
     to_visit = [IncludeLaunchDescription(source, launch_arguments=arguments)]
     executables = []
     while to_visit:
@@ -72,5 +86,9 @@ def test_launch_makes_its_nodes(repository, name):
             executables.append(entity.node_executable)
             continue
         to_visit = list(entity.visit(context) or []) + to_visit
-    expected = {"segment": ["segment", "simulate", "replay", "rviz2"], "demo": ["segment", "simulate", "rviz2"]}
+    expected = {
+        "segment": ["segment", "register", "rviz2", "simulate", "replay", "rviz2"],
+        "register": ["register", "simulate", "replay", "rviz2"],
+        "demo": ["segment", "simulate", "rviz2"],
+    }
     assert executables == expected[name]

@@ -2,10 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A live segment node and somebody who sends it clouds and listens to what it says."""
 
-import contextlib
-import threading
 import time
-from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +10,8 @@ import pytest
 import torch
 
 rclpy = pytest.importorskip("rclpy")
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from live_node import PATIENCE, Listener, SpinningNode  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
@@ -27,43 +23,16 @@ from kpconv_ros.nodes.pointcloud2_msg import packed_message  # noqa: E402
 from kpconv_ros.nodes.pose_msg import matrix_of_xyz_rpy, odometry_message, stamp_of  # noqa: E402
 from kpconv_ros.nodes.qos import latched_qos, stream_qos  # noqa: E402
 
-PATIENCE = 30.0  # s
 LABELS, COLORED, FILTERED, MAP, INFO = (
     f"/segment/output/{name}" for name in ("labels", "colored", "filtered", "map", "label_info")
 )
 
 
-class SpinningNode:
-    """A node with an executor in a thread of its own."""
-
-    def __init__(self, node):
-        self.node = node
-        self._executor = SingleThreadedExecutor(context=node.context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
-
-    def call(self, function):
-        """Call a function in the executor's thread; rclpy nodes are not safe to change from another one."""
-        return self._executor.create_task(function)
-
-    def stop(self):
-        self._executor.shutdown()
-        self._thread.join(PATIENCE)
-        self.node.destroy_node()
-
-    def _spin(self):
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
-
-
-class Probe(SpinningNode):
+class Probe(Listener):
     """Sends clouds and odometry to a segment node and keeps what it publishes."""
 
     def __init__(self, context):
-        super().__init__(rclpy.create_node("probe", context=context))
-        self._changed = threading.Condition()
-        self.heard: dict[str, list] = {}
+        super().__init__(context, "probe", diagnosed="segment")
         self._stamp = 1000.0
         self.with_odometry = True
         self.clouds = self.node.create_publisher(PointCloud2, "/segment/input/points", stream_qos())
@@ -71,34 +40,6 @@ class Probe(SpinningNode):
         for topic in (LABELS, COLORED, FILTERED):
             self.listen(PointCloud2, topic)
         self.listen(PointCloud2, MAP, latched_qos())
-        self.listen(DiagnosticArray, "/diagnostics")
-
-    def listen(self, message_type, topic, qos=None):
-        self.heard.setdefault(topic, [])
-
-        def keep(message):
-            with self._changed:
-                self.heard[topic].append(message)
-                self._changed.notify_all()
-
-        return self.node.create_subscription(message_type, topic, keep, qos or stream_qos())
-
-    def wait_for(self, topic, is_it, timeout=PATIENCE):
-        """The first message on a topic, heard or yet to come, for which ``is_it`` is true."""
-        deadline, looked_at = time.monotonic() + timeout, 0
-        with self._changed:
-            while True:
-                for message in self.heard[topic][looked_at:]:
-                    if is_it(message):
-                        return message
-                looked_at = len(self.heard[topic])
-                left = deadline - time.monotonic()
-                assert left > 0, f"waited in vain on {topic}; heard {looked_at} messages; {self.last_status()}"
-                self._changed.wait(left)
-
-    def last_status(self):
-        heard = self.heard["/diagnostics"]
-        return (heard[-1].status[0].message, dict(values_of(heard[-1]))) if heard else "no diagnostics"
 
     def next_stamp(self):
         self._stamp += 0.1
@@ -119,14 +60,6 @@ class Probe(SpinningNode):
         """The labelled cloud with the stamp of a message that was sent."""
         return self.wait_for(LABELS, lambda labelled: labelled.header.stamp == message.header.stamp, timeout)
 
-    def wait_for_error(self, text):
-        """The diagnostics, as soon as they tell of an error with this text."""
-        return self.wait_for("/diagnostics", lambda message: text in values_of(message)["last_error"])
-
-    def wait_for_value(self, key, value):
-        """The values of the first diagnostics in which a key has this value."""
-        return values_of(self.wait_for("/diagnostics", lambda message: values_of(message)[key] == value))
-
     def assert_goes_on(self, num_points=500):
         """A good scan sent now is labelled, every point of it."""
         labelled = self.labels_of(self.send(street_message(self.next_stamp(), num_points)))
@@ -143,19 +76,6 @@ class Probe(SpinningNode):
             except AssertionError:
                 continue
         raise AssertionError(f"the node labels nothing: {self.last_status()}")
-
-    def ask(self, service_type, name, request):
-        """Call a service of the node."""
-        client = self.node.create_client(service_type, name)
-        there = self.node.get_service_names_and_types
-        assert client.wait_for_service(PATIENCE), f"no service {name} within {PATIENCE} s; there are {there()}"
-        answer = Future()
-        self.call(lambda: client.call_async(request).add_done_callback(lambda done: answer.set_result(done.result())))
-        return answer.result(PATIENCE)
-
-
-def values_of(message):
-    return {value.key: value.value for value in message.status[0].values}
 
 
 def street_points(num_points=500, seed=0):

@@ -10,14 +10,19 @@ import yaml
 pytest.importorskip("rclpy")
 from kpconv_ros.config_io import config_from_mapping  # noqa: E402
 from kpconv_ros.data.simulator import SimulatorConfig  # noqa: E402
+from kpconv_ros.nodes.mounting import MountingConfig  # noqa: E402
 from kpconv_ros.nodes.parameters import parameter_names  # noqa: E402
 from kpconv_ros.nodes.poses import PoseConfig  # noqa: E402
+from kpconv_ros.nodes.register_config import RegisterConfig  # noqa: E402
 from kpconv_ros.nodes.segment_config import SegmentConfig  # noqa: E402
 from kpconv_ros.nodes.simulate_node import SimulateNodeConfig  # noqa: E402
 from kpconv_ros.pipelines.live_segmenter import LiveSegmenterConfig  # noqa: E402
+from kpconv_ros.pipelines.map_registration import MapRegistrarConfig  # noqa: E402
+from kpconv_ros.pipelines.odometry_result import OdometryConfig  # noqa: E402
 
 pytestmark = pytest.mark.ros
 SEGMENT = (SegmentConfig, PoseConfig, LiveSegmenterConfig)
+REGISTER = (RegisterConfig, MountingConfig, OdometryConfig, MapRegistrarConfig)
 SIMULATE = (SimulateNodeConfig, SimulatorConfig)
 
 
@@ -29,14 +34,24 @@ def names_of(configs):
     return sorted(name for config in configs for name in parameter_names(config))
 
 
-def test_the_file_of_segment_names_every_parameter_and_its_default(repository):
-    in_file = section(repository, "segment.yaml", "segment")
-    assert sorted(in_file) == names_of(SEGMENT)
-    for config in SEGMENT:
-        for field in dataclasses.fields(config):
-            value = in_file[field.name]
+@pytest.mark.parametrize(("node", "configs"), [("segment", SEGMENT), ("register", REGISTER)])
+def test_the_file_of_a_node_names_every_parameter_and_its_default(repository, node, configs):
+    in_file = section(repository, f"{node}.yaml", node)
+    assert sorted(in_file) == names_of(configs)
+    for config in configs:
+        for name, default in defaults_of(config()):
+            value = in_file[name]
             value = tuple(item for item in value if item != "") if isinstance(value, list) else value
-            assert value == field.default, field.name
+            assert value == default, name
+
+
+def defaults_of(config, prefix=""):
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from defaults_of(value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, value
 
 
 @pytest.mark.parametrize(("node", "configs"), [("segment", SEGMENT), ("simulate", SIMULATE)])

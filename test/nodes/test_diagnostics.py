@@ -12,8 +12,8 @@ from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 
 from kpconv_ros.nodes.diagnostics import Counters, NodeState, assess, diagnostic_message  # noqa: E402
 
-STATE = NodeState("active", True, "street", "cpu", "/points", "reliable", 1, 0, 2, 100.0, None)
-GOOD = Counters(num_received=5, num_processed=5, pose_source="odometry", timings_ms={"total": 50.0})
+STATE = NodeState("active", True, "segmenting", "street", "/points", "reliable", 1, 0, 2, 100.0)
+GOOD = Counters(num_received=5, num_processed=5, facts={"pose_source": "odometry"}, timings_ms={"total": 50.0})
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,8 @@ GOOD = Counters(num_received=5, num_processed=5, pose_source="odometry", timings
         ({}, {"num_received": 0}, DiagnosticStatus.WARN, r"waiting for the first cloud on /points \(1 publishers\)"),
         ({"enabled": False}, {}, DiagnosticStatus.WARN, "disabled"),
         ({"num_unmatched": 1}, {}, DiagnosticStatus.WARN, "best-effort"),
-        ({}, {"pose_source": "none", "alone_reason": "no TF"}, DiagnosticStatus.WARN, "scan by scan: no TF"),
+        ({}, {"warnings": ("scan by scan: no TF",)}, DiagnosticStatus.WARN, "scan by scan: no TF"),
+        ({"warnings": ("no TF is published",)}, {}, DiagnosticStatus.WARN, "no TF is published"),
         ({}, {"last_error": "truncated", "last_error_at": 99.0}, DiagnosticStatus.ERROR, "truncated"),
         ({}, {"last_error": "truncated", "last_error_at": 50.0}, DiagnosticStatus.OK, "segmenting"),
         ({}, {"late_since": 99.0, "timings_ms": {"total": 150.0}}, DiagnosticStatus.WARN, "150 ms, limit 100 ms"),
@@ -41,7 +42,7 @@ def test_level_and_text(state, counters, level, text):
 
 
 def test_the_message_carries_the_numbers():
-    status = diagnostic_message("segment", Time(), replace(STATE, gpu_memory_mb=12.3), GOOD).status[0]
+    status = diagnostic_message("segment", Time(), replace(STATE, facts={"device": "cuda"}), GOOD).status[0]
     values = {value.key: value.value for value in status.values}
     assert values["received"] == "5" and values["dropped"] == "2" and values["total_ms"] == "50.0"
-    assert values["gpu_memory_mb"] == "12" and status.name == "segment: scans"
+    assert values["device"] == "cuda" and values["pose_source"] == "odometry" and status.name == "segment: scans"

@@ -2,14 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the pose of a scan comes from. TF is stood in for where tf2_ros is not installed."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
 
 rclpy = pytest.importorskip("rclpy")
-from geometry_msgs.msg import TransformStamped  # noqa: E402
+from stand_in_tf import T_PARENT_CHILD, stand_in_for_tf2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from kpconv_ros.config_io import ConfigError  # noqa: E402
@@ -17,13 +14,12 @@ from kpconv_ros.nodes.pose_msg import (  # noqa: E402
     PoseError,
     matrix_of_xyz_rpy,
     odometry_message,
-    pose_of_matrix,
     stamp_of,
 )
 from kpconv_ros.nodes.poses import OdometryPoses, PoseConfig, PoseFinder  # noqa: E402
 
 pytestmark = pytest.mark.ros
-T_ODOM_BASE = matrix_of_xyz_rpy((5.0, 1.0, 0.0), (0.0, 0.0, np.pi / 2))
+T_ODOM_BASE = T_PARENT_CHILD
 
 
 @pytest.fixture
@@ -97,39 +93,9 @@ def test_an_unknown_source_is_refused():
         PoseConfig(pose_source="gps")
 
 
-class Buffer:
-    """The part of tf2_ros.Buffer that is used: one transform, for stamps up to 10 s."""
-
-    def __init__(self, cache_time):
-        pass
-
-    def can_transform(self, target, source, stamp):
-        return target == source == "odom" or (target == "odom" and source == "lidar" and stamp.nanoseconds <= 10**10)
-
-    def lookup_transform(self, target, source, stamp):
-        if not self.can_transform(target, source, stamp):
-            raise LookupError(f"{source} does not exist")
-        pose, message = pose_of_matrix(T_ODOM_BASE), TransformStamped()
-        translation = message.transform.translation
-        translation.x, translation.y, translation.z = pose.position.x, pose.position.y, pose.position.z
-        message.transform.rotation = pose.orientation
-        return message
-
-
-class TransformListener:
-    def __init__(self, buffer, node, spin_thread):
-        assert not spin_thread
-
-    def unregister(self):
-        pass
-
-
 @pytest.fixture
 def tf2_ros(monkeypatch):
-    module = types.ModuleType("tf2_ros")
-    module.Buffer, module.TransformListener = Buffer, TransformListener
-    module.__spec__ = types.SimpleNamespace(name="tf2_ros")
-    monkeypatch.setitem(sys.modules, "tf2_ros", module)
+    stand_in_for_tf2(monkeypatch, parent="odom", child="lidar")
 
 
 def test_tf_gives_the_pose_in_the_map_frame(node, tf2_ros):

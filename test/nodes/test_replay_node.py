@@ -207,6 +207,11 @@ def test_the_parameter_file_has_every_parameter(repository: Path):
     assert set(section["ros__parameters"]) == set(parameter_names(ReplayConfig))
 
 
+def test_it_waits_for_as_many_subscribers_as_it_is_told(root):
+    replay, consumer = play(root / "mcap", mode="lockstep", consumers=2, patience=2.0)
+    assert replay.failed and replay.num_clouds == 0 and not consumer.clouds
+
+
 def test_a_process_without_a_consumer_ends_with_status_1_and_says_why(root):
     command = [sys.executable, "-m", "kpconv_ros.nodes.replay_node", "--ros-args", "-p", f"path:={root / 'mcap'}"]
     ended = subprocess.run(

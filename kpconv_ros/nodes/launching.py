@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from kpconv_ros.nodes.run import FASTDDS_VARIABLES
+
+
+def declare_arguments(arguments: dict[str, tuple[str, str]]) -> list[Any]:
+    """Launch arguments from a table of names, defaults and descriptions."""
+    from launch.actions import DeclareLaunchArgument
+
+    return [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in arguments.items()
+    ]
+
+
+def fastdds_profile(share: Path) -> list[Any]:
+    """Room for big clouds in Fast DDS' shared memory, unless the user has chosen a profile."""
+    from launch.actions import SetEnvironmentVariable
+
+    if any(name in os.environ for name in FASTDDS_VARIABLES):
+        return []
+    return [SetEnvironmentVariable(name, str(share / "config" / "fastdds.xml")) for name in FASTDDS_VARIABLES]
+
+
+def replay_parameters(value: dict[str, str]) -> dict[str, object]:
+    """The parameters of the node replay; it publishes /clock where the others listen to it."""
+    return {
+        "path": value["bag"],
+        "sequence": value["bag_sequence"],
+        "rate": float(value["bag_rate"]),
+        "clock": as_bool(value["use_sim_time"]),
+    }
+
+
+def extrinsic_parameters(text: str) -> dict[str, object]:
+    """The parameters of an extrinsic 'x y z roll pitch yaw'; none of an empty one.
+
+    Raises:
+        ValueError: If it is not six numbers.
+    """
+    if not text:
+        return {}
+    numbers = [float(number) for number in text.split()]
+    if len(numbers) != 6:
+        raise ValueError(f"extrinsic: got {text!r}, expected 'x y z roll pitch yaw'")
+    return {"extrinsic_xyz": numbers[:3], "extrinsic_rpy": numbers[3:]}
+
+
+def as_bool(text: str) -> bool:
+    """Read a launch argument that is true or false.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise ValueError(f"got '{text}', expected true or false")
+    return text.lower() in ("true", "1")
