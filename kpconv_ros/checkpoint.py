@@ -161,12 +161,21 @@ def load_unaltered_network(path: Path, sha256: str) -> Network:
     Raises:
         CheckpointError: If the file is missing, or not that of the SHA-256, or as :func:`load_network`.
     """
+    check_unaltered(path, sha256)
+    return load_network(path)
+
+
+def check_unaltered(path: Path, sha256: str) -> None:
+    """Check that weights are those that their manifest names.
+
+    Raises:
+        CheckpointError: If the file is missing, or not that of the SHA-256.
+    """
     if not path.is_file():
         raise CheckpointError(f"weights: expected the file {path}, which is missing")
     got = file_sha256(path)
     if got != sha256:
         raise CheckpointError(f"{path}: expected SHA-256 {sha256}, got {got}: the file was altered")
-    return load_network(path)
 
 
 def choose_device(device: str | torch.device) -> torch.device:
@@ -190,27 +199,45 @@ def load_network(path: Path) -> Network:
     Raises:
         CheckpointError: If the file is no such thing, or tensors are missing, left over or of other shapes.
     """
+    network: Network = read_weights(path, NETWORKS)
+    return network
+
+
+def read_weights(path: Path, networks: Mapping[str, tuple[Any, Any]]) -> Any:
+    """Read one of several kinds of network, in evaluation mode, from weights that carry its Config.
+
+    Args:
+        path: Safetensors file.
+        networks: Network and its Config by the key of the metadata under which the Config stands.
+
+    Raises:
+        CheckpointError: As :func:`load_network`.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        key = next((key for key in NETWORKS if key in metadata), None)
+        key = next((key for key in networks if key in metadata), None)
         if key is None:
-            raise CheckpointError(f"{path}: expected a Config under one of {sorted(NETWORKS)}, got {sorted(metadata)}")
-        kind, config_class = NETWORKS[key]
+            raise CheckpointError(f"{path}: expected a Config under one of {sorted(networks)}, got {sorted(metadata)}")
+        kind, config_class = networks[key]
         network = kind(config_from_mapping(config_class, json.loads(metadata[key]), str(path)))
         network.load_state_dict(state, strict=True)
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise error if isinstance(error, CheckpointError) else CheckpointError(f"{path}: {error}") from error
-    loaded: Network = network.eval()
-    return loaded
+    return network.eval()
 
 
 def save_network(network: Network, path: Path) -> str:
     """Write the weights with the network's Config inside, at once or not at all; return their SHA-256."""
+    return write_weights(network, path, NETWORKS)
+
+
+def write_weights(network: Any, path: Path, networks: Mapping[str, tuple[Any, Any]]) -> str:
+    """Write the weights of one of several kinds of network as :func:`save_network` does; return their SHA-256."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     temporary = path.with_suffix(".partial")
-    key = next(key for key, (kind, _) in NETWORKS.items() if isinstance(network, kind))
+    key = next(key for key, (kind, _) in networks.items() if isinstance(network, kind))
     save_file(state, temporary, {key: json.dumps(config_to_mapping(network.config))})
     temporary.chmod(0o644)  # safetensors lets only the owner read
     temporary.replace(path)

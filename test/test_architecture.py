@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "kpconv_ros"
 MAY_IMPORT: dict[str, set[str]] = {
     "geometry": {"kernels"},
     "kernels": set(),
-    "layers": {"geometry", "kernels"},
-    "networks": {"layers", "geometry", "kernels"},
+    "layers": {"geometry", "kernels", "config_io"},
+    "networks": {"layers", "geometry", "kernels", "config_io"},
     "losses": {"geometry"},
     "mapping": {"geometry", "kernels", "config_io"},
     "registration": {"geometry", "kernels", "config_io"},
@@ -24,14 +24,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
     "checkpoint_import": {"checkpoint", "networks"},
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
+    "sampling_checkpoint": {"checkpoint", "networks", "config_io", "data"},
+    "patch_sampler_checkpoint": {"checkpoint", "networks", "layers", "config_io"},
     "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"}
     | {"shape_checkpoint"},
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
-    | {"shape_checkpoint", "evaluation", "pipelines"},  # metrics, and the voting test, of trainings that are compared
+    # metrics, and the voting test, of trainings that are compared
+    | {
+        "shape_checkpoint",
+        "sampling_checkpoint",
+        "patch_sampler_checkpoint",
+        "registration",
+        "evaluation",
+        "pipelines",
+    },
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
-    | {"layers", "shape_checkpoint", "registration"},
-    "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "shape_checkpoint"},
+    | {"layers", "shape_checkpoint", "sampling_checkpoint", "patch_sampler_checkpoint", "registration"},
+    "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "shape_checkpoint"}
+    | {"sampling_checkpoint", "networks", "registration"},  # samplers are compared inside their tasks
     "nodes": {"pipelines", "registration", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }

@@ -22,7 +22,8 @@ def sample_farthest(points: Tensor, lengths: Tensor, num_samples: int) -> Tensor
         num_samples: Points to pick from each cloud.
 
     Returns:
-        Rows of ``points``, ``(B, num_samples)`` int64, in the order of picking; a tie goes to the smaller row.
+        Rows of ``points``, ``(B, num_samples)`` int64, each once, in the order of picking; a tie goes to the smaller
+        row.
 
     Raises:
         SamplingError: If a cloud has fewer points than that.
@@ -30,20 +31,45 @@ def sample_farthest(points: Tensor, lengths: Tensor, num_samples: int) -> Tensor
     check_packed(points, lengths)
     if num_samples < 1 or (len(lengths) and int(lengths.min()) < num_samples):
         raise SamplingError(f"expected at least {max(num_samples, 1)} points in each cloud, got {lengths.tolist()}")
-    pick = _pick_compiled if points.device.type == "cpu" else _pick
-    clouds = points.detach().split(lengths.tolist())
-    picked = [pick(cloud, num_samples) for cloud in clouds]
+    first = lengths.new_zeros(1)
+    picked = [complete_farthest(cloud, first, num_samples) for cloud in points.split(lengths.tolist())]
     return torch.stack(picked) + offsets_of(lengths)[:-1, None] if picked else lengths.new_empty(0, num_samples)
 
 
-def _pick_compiled(points: Tensor, num_samples: int) -> Tensor:
-    return torch.from_numpy(kernel.pick_farthest(points.float().contiguous().numpy(), num_samples))
+def complete_farthest(points: Tensor, seeds: Tensor, num_samples: int) -> Tensor:
+    """Go on with farthest-point sampling of one cloud from points that were picked before.
+
+    Args:
+        points: One cloud, ``(N, 3)``, metres.
+        seeds: Rows picked before, ``(S,)`` int64, each once, S from 1 to ``num_samples``.
+        num_samples: Points to pick, those of ``seeds`` among them.
+
+    Returns:
+        Rows of ``points``, ``(num_samples,)`` int64, each once: the seeds in their order, then the others in the order
+        of picking.
+
+    Raises:
+        SamplingError: If the cloud has fewer points than that, or there are no seeds or too many.
+    """
+    if not 1 <= len(seeds) <= num_samples <= len(points):
+        expected = f"1 to {num_samples} seeds and at least {num_samples} points"
+        raise SamplingError(f"expected {expected}, got {len(seeds)} and {len(points)}")
+    pick = _pick_compiled if points.device.type == "cpu" else _pick
+    return pick(points.detach(), num_samples, seeds)
 
 
-def _pick(points: Tensor, num_samples: int) -> Tensor:
+def _pick_compiled(points: Tensor, num_samples: int, seeds: Tensor) -> Tensor:
+    array = points.float().contiguous().numpy()
+    return torch.from_numpy(kernel.pick_farthest(array, num_samples, seeds.numpy()))
+
+
+def _pick(points: Tensor, num_samples: int, seeds: Tensor) -> Tensor:
     picked = torch.zeros(num_samples, dtype=torch.int64, device=points.device)
+    picked[: len(seeds)] = seeds
     distances = points.new_full((len(points),), torch.inf)
     for i in range(1, num_samples):
         distances = torch.minimum(distances, (points - points[picked[i - 1]]).square().sum(1))
-        picked[i] = distances.argmax()
+        distances[picked[i - 1]] = -1.0  # never again, even where all that is left are copies
+        if i >= len(seeds):
+            picked[i] = distances.argmax()
     return picked

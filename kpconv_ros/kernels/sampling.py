@@ -7,20 +7,25 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)
-def pick_farthest(points, num_samples):  # type: ignore[no-untyped-def]
-    """Pick ``num_samples`` rows of ``points (N, 3)`` starting at the first; ``(num_samples,)`` int64."""
+def pick_farthest(points, num_samples, seeds):  # type: ignore[no-untyped-def]
+    """Pick ``num_samples`` rows of ``points (N, 3)``, the ``seeds`` first, one or more; ``(num_samples,)`` int64."""
     picked = np.zeros(num_samples, np.int64)
+    picked[: len(seeds)] = seeds
     distances = np.full(len(points), np.inf, np.float32)
     for i in range(1, num_samples):
         x, y, z = points[picked[i - 1]]
+        distances[picked[i - 1]] = -1.0  # never again, even where all that is left are copies
         best = np.float32(-1.0)
+        row = 0
         for j in range(len(points)):
             dx, dy, dz = points[j, 0] - x, points[j, 1] - y, points[j, 2] - z
             distance = min(distances[j], dx * dx + dy * dy + dz * dz)
             distances[j] = distance
             if distance > best:
                 best = distance
-                picked[i] = j
+                row = j
+        if i >= len(seeds):
+            picked[i] = row
     return picked
 
 

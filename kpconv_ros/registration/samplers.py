@@ -122,7 +122,7 @@ class FarthestPointSampler:
         points = check_request(points, num_points)
         order = permute(len(points), context.random())
         count = min(num_points, len(points))
-        return order[pick_farthest(points[order], count)] if count else order[:0]
+        return order[pick_farthest(points[order], count, np.zeros(1, np.int64))] if count else order[:0]
 
 
 @dataclass(frozen=True)

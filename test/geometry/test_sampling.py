@@ -14,7 +14,24 @@ from reference.sampling import brute_farthest
 @pytest.mark.parametrize("pick", [sampling._pick_compiled, sampling._pick])
 def test_the_picks_are_those_of_every_pair(pick) -> None:  # type: ignore[no-untyped-def]
     points, _ = random_batch([80])
-    assert pick(points, 15).tolist() == brute_farthest(points.numpy(), 15)
+    assert pick(points, 15, torch.tensor([0])).tolist() == brute_farthest(points.numpy(), 15)
+    seeds = [7, 3, 60]
+    assert pick(points, 15, torch.tensor(seeds)).tolist() == brute_farthest(points.numpy(), 15, seeds)
+
+
+@pytest.mark.parametrize("pick", [sampling._pick_compiled, sampling._pick])
+def test_no_row_is_picked_twice_even_among_copies(pick) -> None:  # type: ignore[no-untyped-def]
+    points = torch.zeros(6, 3)
+    points[4] = 1.0
+    assert pick(points, 6, torch.tensor([2, 5])).tolist() == [2, 5, 4, 0, 1, 3]
+
+
+def test_a_completion_keeps_the_seeds_and_refuses_what_cannot_be_completed() -> None:
+    points, _ = random_batch([20])
+    assert sampling.complete_farthest(points, torch.tensor([4, 1]), 2).tolist() == [4, 1]
+    for seeds, count in (([], 3), ([0, 1, 2], 2), ([0], 21)):
+        with pytest.raises(SamplingError, match="seeds and at least"):
+            sampling.complete_farthest(points, torch.tensor(seeds, dtype=torch.int64), count)
 
 
 def test_a_square_is_picked_by_hand() -> None:

@@ -10,12 +10,12 @@ from reference.sampling import brute_farthest
 
 def test_the_picks_are_those_of_every_pair() -> None:
     points = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
-    assert pick_farthest(points, 20).tolist() == brute_farthest(points, 20)
+    assert pick_farthest(points, 20, np.zeros(1, np.int64)).tolist() == brute_farthest(points, 20)
 
 
 def test_every_point_can_be_picked_once() -> None:
     points = np.random.default_rng(1).normal(size=(25, 3)).astype(np.float32)
-    assert sorted(pick_farthest(points, 25).tolist()) == list(range(25))
+    assert sorted(pick_farthest(points, 25, np.zeros(1, np.int64)).tolist()) == list(range(25))
 
 
 def test_the_point_nearest_to_the_centroid_of_each_cell_is_picked() -> None:

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Farthest-point sampling by looking at every pair again at each step."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def brute_farthest(points: NDArray[np.float32], num_samples: int) -> list[int]:
-    """Pick rows of one cloud, starting at the first; a tie goes to the smaller row."""
-    picked = [0]
+def brute_farthest(points: NDArray[np.float32], num_samples: int, seeds: Sequence[int] = (0,)) -> list[int]:
+    """Pick rows of one cloud, after the seeds; a tie goes to the smaller row."""
+    picked = list(seeds)
     while len(picked) < num_samples:
         gaps = [min(float(((point - points[row]) ** 2).sum()) for row in picked) for point in points]
         picked.append(int(np.argmax(gaps)))

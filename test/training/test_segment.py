@@ -173,7 +173,9 @@ def test_offsets_learn_at_a_tenth_of_the_rate(make_training: Make, tmp_path: Pat
 
 
 def test_every_shipped_training_config_loads(repository: Path) -> None:
+    of_samplers = ("train_pcrnet", "train_point", "train_samplenet")  # see test_samplenet
     paths = sorted((repository / "config").glob("train_*.yaml"))
+    paths = [path for path in paths if not path.stem.startswith(of_samplers)]
     assert len(paths) >= 2
     of_objects = {"train_modelnet40": ClassifyTrainingConfig, "train_shapenetpart": ShapeTrainingConfig}
     for path in paths:

@@ -1,0 +1,27 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Distances between clouds."""
+
+import pytest
+import torch
+
+from kpconv_ros.geometry.distances import chamfer_distances, squared_distances_to_nearest
+
+
+def test_distances_are_those_of_every_pair() -> None:
+    generator = torch.Generator().manual_seed(0)
+    queries, points = torch.randn(3, 7, 3, generator=generator), torch.randn(3, 11, 3, generator=generator)
+    pairs = (queries[:, :, None] - points[:, None]).square().sum(3)
+    assert torch.allclose(squared_distances_to_nearest(queries, points), pairs.amin(2))
+    assert torch.allclose(chamfer_distances(queries, points), pairs.amin(2).mean(1) + pairs.amin(1).mean(1))
+
+
+def test_a_pair_of_clouds_by_hand() -> None:
+    one, other = torch.tensor([[[0.0, 0, 0], [2, 0, 0]]]), torch.tensor([[[0.0, 1, 0]]])
+    assert chamfer_distances(one, other).tolist() == [pytest.approx((1 + 5) / 2 + 1)]
+
+
+def test_distances_can_be_differentiated_by_both_clouds() -> None:
+    generator = torch.Generator().manual_seed(1)
+    clouds = [torch.randn(2, n, 3, generator=generator).double().requires_grad_() for n in (4, 6)]
+    assert torch.autograd.gradcheck(chamfer_distances, clouds)
