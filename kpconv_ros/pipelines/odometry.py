@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from kpconv_ros.geometry.se3 import invert, motion_of_twist, rotation_angle, twist_of_motion
 from kpconv_ros.kernels.scan import keep_in_range
 from kpconv_ros.pipelines.odometry_result import OdometryConfig, OdometryResult, OdometryStatus
+from kpconv_ros.pipelines.patch_sampler import make_sampler
 from kpconv_ros.pipelines.scan_matcher import Estimate, Reach, ScanMatcher
 from kpconv_ros.registration.belief import growth_of_held_pose
 from kpconv_ros.registration.deskew import deskew
 from kpconv_ros.registration.error import RegistrationError
 from kpconv_ros.registration.local_map import LocalMap
-from kpconv_ros.registration.samplers import Sampler, make_sampler
+from kpconv_ros.registration.samplers import Sampler
 
 Array = NDArray[Any]
 MAX_STEP_BACK = 1e-3

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 class OdometryConfig:
     """What a user may set."""
 
-    sampler: str = param("random", "which points are registered: random, fps, voxel, nss, planar_voxel, none")
+    sampler: str = param("random", "points taken: random, samplenet, anchors, fps, voxel, nss, planar_voxel, none")
     num_points: int = param(1024, "points registered of a scan", 32, 1_000_000, live=True)
     coarse_points: int = param(384, "of them, points of the first pass", 32, 1_000_000, live=True)
     min_range: float = param(1.0, "nearer points are left out, metres", 0.0, 100.0, live=True)

@@ -13,8 +13,10 @@ from kpconv_ros.geometry.sampling import complete_farthest
 from kpconv_ros.kernels.patches import choose_heaviest
 from kpconv_ros.networks.patch_sampler import PatchSamplerConfig, PatchSamplerNet, anchor_pattern
 from kpconv_ros.patch_sampler_checkpoint import load_patch_sampler
+from kpconv_ros.registration import samplers as made_by_hand
+from kpconv_ros.registration.error import RegistrationError
 from kpconv_ros.registration.patches import Columns, Voxels, cut_columns, describe_voxels, ground_height, pad_columns
-from kpconv_ros.registration.samplers import ALONE, SamplingContext, check_request, lay_in_frame, take_turns
+from kpconv_ros.registration.samplers import ALONE, Sampler, SamplingContext, check_request, lay_in_frame, take_turns
 
 Array = NDArray[Any]
 DEFAULT_SAMPLER = "patch_sampler"
@@ -77,6 +79,26 @@ class AnchorSampler:
         slots = self.config.slots
         queries = np.broadcast_to(anchor_pattern(slots), (len(columns.centers), slots, 3))
         return np.ascontiguousarray(queries), np.zeros((len(columns.rows), slots), np.float32)
+
+
+SAMPLERS: dict[str, Callable[[], Sampler]] = {
+    "samplenet": PatchSampler.from_pretrained,
+    "anchors": AnchorSampler,
+    **made_by_hand.SAMPLERS,
+}
+"""Makers of all samplers of scans, by name; ``samplenet`` has the shipped weights."""
+
+
+def make_sampler(name: str) -> Sampler:
+    """Make a sampler, learned or made by hand.
+
+    Raises:
+        RegistrationError: If there is none of this name.
+        CheckpointError: If the shipped weights are missing or altered.
+    """
+    if name not in SAMPLERS:
+        raise RegistrationError(f"sampler: expected one of {', '.join(SAMPLERS)}, got {name!r}")
+    return SAMPLERS[name]()
 
 
 def _ground_and_walls(gains: Array) -> Array:

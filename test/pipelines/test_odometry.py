@@ -39,7 +39,7 @@ def error(result: OdometryResult, scan: SimulatedScan, first: SimulatedScan) -> 
     return float(np.linalg.norm(apart[:3, 3])), rotation_angle(apart)
 
 
-@pytest.mark.parametrize("sampler", ["random", "voxel", "planar_voxel"])
+@pytest.mark.parametrize("sampler", ["random", "samplenet", "anchors", "voxel", "planar_voxel"])
 def test_a_drive_is_followed(sampler: str) -> None:
     scans = drive(7)
     results = follow(Odometry(replace(CONFIG, sampler=sampler)), scans)
