@@ -25,16 +25,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint_import": {"checkpoint", "networks"},
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
     "sampling_checkpoint": {"checkpoint", "networks", "config_io", "data"},
+    "patch_sampler_checkpoint": {"checkpoint", "networks", "layers", "config_io"},
     "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"}
     | {"shape_checkpoint"},
     "data": {"geometry", "kernels", "config_io"},
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
     # metrics, and the voting test, of trainings that are compared
-    | {"shape_checkpoint", "sampling_checkpoint", "evaluation", "pipelines"},
+    | {
+        "shape_checkpoint",
+        "sampling_checkpoint",
+        "patch_sampler_checkpoint",
+        "registration",
+        "evaluation",
+        "pipelines",
+    },
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
-    | {"layers", "shape_checkpoint", "sampling_checkpoint", "registration"},
+    | {"layers", "shape_checkpoint", "sampling_checkpoint", "patch_sampler_checkpoint", "registration"},
     "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "shape_checkpoint"}
-    | {"sampling_checkpoint", "networks"},  # samplers are compared inside the tasks that they are for
+    | {"sampling_checkpoint", "networks", "registration"},  # samplers are compared inside their tasks
     "nodes": {"pipelines", "registration", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }

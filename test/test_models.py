@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from kpconv_ros.checkpoint import load_manifest, load_model
+from kpconv_ros.patch_sampler_checkpoint import load_patch_sampler
+from kpconv_ros.pipelines.patch_sampler import DEFAULT_SAMPLER
 
-MODELS = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/manifest.yaml"))
-MOST_BYTES, MOST_BYTES_IN_ALL = 20 << 20, 60 << 20
+ALL = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/manifest.yaml"))
+SAMPLERS = [folder for folder in ALL if "\nkind: patch-sampler\n" in (folder / "manifest.yaml").read_text("utf-8")]
+MODELS = [folder for folder in ALL if folder not in SAMPLERS]
+MOST_BYTES, MOST_BYTES_IN_ALL, MOST_BYTES_OF_SAMPLER = 20 << 20, 60 << 20, 2 << 20
 
 
 def test_the_default_model_is_there_and_free_to_use() -> None:
@@ -20,7 +25,7 @@ def test_the_default_model_is_there_and_free_to_use() -> None:
 
 
 def test_weights_are_small() -> None:
-    sizes = [path.stat().st_size for folder in MODELS for path in folder.glob("*.safetensors")]
+    sizes = [path.stat().st_size for folder in ALL for path in folder.glob("*.safetensors")]
     assert max(sizes) <= MOST_BYTES and sum(sizes) <= MOST_BYTES_IN_ALL
 
 
@@ -46,3 +51,18 @@ def test_a_card_names_the_weights_and_scores_say_how_they_came(folder: Path) -> 
     assert set(scores["iou"]) == set(manifest.classes[1:])
     present = [value for value in scores["iou"].values() if value is not None]
     assert scores["miou"] == pytest.approx(sum(present) / len(present), abs=2e-3)
+
+
+@pytest.mark.parametrize("folder", SAMPLERS, ids=lambda path: path.name)
+def test_a_sampler_loads_and_its_card_names_the_weights(folder: Path) -> None:
+    network = load_patch_sampler(folder)
+    patches = torch.rand(3, network.config.patch_points, 3 + network.config.num_features)
+    with torch.inference_mode():
+        assert bool(network(patches).isfinite().all())
+    manifest = yaml.safe_load((folder / "manifest.yaml").read_text("utf-8"))
+    assert manifest["sha256"] in (folder / "README.md").read_text("utf-8") and manifest["name"] == folder.name
+    assert (folder / "weights.safetensors").stat().st_size <= MOST_BYTES_OF_SAMPLER
+
+
+def test_the_default_sampler_is_there() -> None:
+    assert DEFAULT_SAMPLER in [folder.name for folder in SAMPLERS]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kpconv_ros.geometry.se3 import invert, motion_of_twist, rotation_angle, twist_of_motion
 from kpconv_ros.kernels.scan import keep_in_range
 from kpconv_ros.pipelines.odometry_result import OdometryConfig, OdometryResult, OdometryStatus
-from kpconv_ros.pipelines.scan_matcher import Estimate, ScanMatcher
+from kpconv_ros.pipelines.scan_matcher import Estimate, Reach, ScanMatcher
 from kpconv_ros.registration.belief import growth_of_held_pose
 from kpconv_ros.registration.deskew import deskew
 from kpconv_ros.registration.error import RegistrationError
@@ -151,25 +151,27 @@ class Odometry:
         if self._map.target is None or len(scan.rows) < self.config.min_points:
             return None
         estimates: list[Estimate] = []
-        for predicted in self._predict(scan.middle):
-            estimates.append(self._match(scan, predicted))
+        for predicted, reach in self._predict(scan.middle):
+            estimates.append(self._match(scan, predicted, reach))
             if not estimates[-1].doubt:
                 break
         return max(estimates, key=lambda estimate: (not estimate.doubt, estimate.agreement))
 
-    def _predict(self, middle: float) -> list[Array]:
-        """Return where the sensor may be: moved on at its twist, and, after a gap or a failure, where it was."""
+    def _predict(self, middle: float) -> list[tuple[Array, Reach]]:
+        """Return where to look: moved on at its twist, nearby and farther; after a gap or a failure, where it was."""
         elapsed = middle - self._placed_at
         if self._twist is None:
-            return [self._pose]
+            return [(self._pose, Reach.WIDE)]
         moved = self._pose @ motion_of_twist(self._twist * elapsed)
-        return [moved] if elapsed <= self.config.max_gap else [moved, self._pose]
+        if elapsed <= self.config.max_gap:
+            return [(moved, Reach.NEAR), (moved, Reach.FAR)]
+        return [(moved, Reach.FAR), (self._pose, Reach.FAR)]
 
-    def _match(self, scan: _Scan, predicted: Array) -> Estimate:
+    def _match(self, scan: _Scan, predicted: Array, reach: Reach) -> Estimate:
         assert self._map.target is not None
         unfixed = self._growth(scan.middle - self._fixed_at)
-        points, is_far = self._undistort(scan), self._twist is None
-        estimate = self._matcher.match(points, self._map.target, predicted, unfixed, self._generator, is_far)
+        points = self._undistort(scan)
+        estimate = self._matcher.match(points, self._map.target, predicted, unfixed, self._generator, reach)
         return estimate._replace(doubt=estimate.doubt or self._doubt_motion(estimate.pose, scan.middle))
 
     def _doubt_motion(self, pose: Array, middle: float) -> str:
@@ -231,7 +233,7 @@ class Odometry:
             moved, self._pose, self._placed_at = self._pose, pose @ advance, placed_at
             self._map.clear()
             self._insert(first)
-            again = self._match(scan, moved @ advance) if self._map.target is not None else estimate
+            again = self._match(scan, moved @ advance, Reach.FAR) if self._map.target is not None else estimate
             self._move(scan, estimate if again.doubt else again)
         if self._twist is not None:
             self._reported = self._pose @ motion_of_twist(-self._twist * scan.delay)

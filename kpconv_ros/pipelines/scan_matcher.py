@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -40,6 +41,17 @@ class Estimate(NamedTuple):
     """Why not to believe it; empty if nothing speaks against it."""
 
 
+class Reach(Enum):
+    """How far from the prediction a scan is looked for."""
+
+    NEAR = 0
+    """Where it leads. Along a street that looks alike, a farther search slips now and then."""
+    FAR = 1
+    """Within the search distance."""
+    WIDE = 2
+    """Within three times that."""
+
+
 class ScanMatcher:
     """Registers scans with a map."""
 
@@ -52,7 +64,7 @@ class ScanMatcher:
         self._wide = solver_config(config, 3 * config.search_distance, 1e-3, 1e-2)
 
     def match(
-        self, points: Array, target: Target, predicted: Array, unfixed: Array, generator: torch.Generator, wide: bool
+        self, points: Array, target: Target, predicted: Array, unfixed: Array, generator: torch.Generator, reach: Reach
     ) -> Estimate:
         """Place a scan in passes, choosing its points anew with each corrected pose.
 
@@ -62,12 +74,13 @@ class ScanMatcher:
             predicted: Pose from which to start, ``(4, 4)``.
             unfixed: Covariance of motions that the scan does not fix, ``(6, 6)``.
             generator: Of the sampler.
-            wide: Whether the prediction may be far off, so that a pass with three times the reach comes first.
+            reach: How far off the prediction may be.
         """
-        passes = [(self.config.coarse_points, self._coarse), (self.config.num_points, self.fine)]
+        first = {Reach.NEAR: [self.fine], Reach.FAR: [self._coarse], Reach.WIDE: [self._wide, self._coarse]}[reach]
+        passes = [*((self.config.coarse_points, solver) for solver in first), (self.config.num_points, self.fine)]
         pose, sampled, found = predicted, np.empty(0, np.int64), None
         surface = cache(lambda: estimate_surface(points))  # once for all passes, if the sampler asks
-        for num_points, solver in [(self.config.coarse_points, self._wide), *passes] if wide else passes:
+        for num_points, solver in passes:
             context = SamplingContext(surface, pose, generator)
             sampled = self._sampler.sample(points, min(num_points, self.config.num_points), context)
             if len(sampled) < MIN_POINTS:

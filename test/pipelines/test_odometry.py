@@ -53,6 +53,14 @@ def test_a_drive_is_followed(sampler: str) -> None:
     assert set(results[-1].timings_ms) == {"prepare", "register", "map", "total"}
 
 
+def test_nothing_slips_along_a_street_that_looks_alike() -> None:
+    simulator = Simulator(SimulatorConfig(motion_distortion=True), 3)
+    scans = [simulator.scan(0.1 * index) for index in range(54, 68)]
+    for seed in range(3):
+        last = follow(Odometry(replace(CONFIG, seed=seed)), scans, with_times=True)[-1]
+        assert error(last, scans[-1], scans[0])[0] < 0.2
+
+
 def test_fast_motion_is_found_from_the_second_scan_on() -> None:
     scans = drive(4, speed=25.0)
     results = follow(Odometry(CONFIG), scans)

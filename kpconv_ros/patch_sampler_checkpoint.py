@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The sampler for scans on disk: a folder as in :mod:`kpconv_ros.checkpoint`, with a manifest of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+
+from kpconv_ros.checkpoint import (
+    MANIFEST,
+    WEIGHTS,
+    CheckpointError,
+    check_unaltered,
+    choose_device,
+    find_model,
+    read_weights,
+    write_weights,
+)
+from kpconv_ros.config_io import config_from_mapping, config_to_mapping
+from kpconv_ros.layers.blocks import fold_batch_norms
+from kpconv_ros.networks.patch_sampler import PatchSamplerConfig, PatchSamplerNet
+
+NETWORKS = {"patch_sampler_config": (PatchSamplerNet, PatchSamplerConfig)}
+"""Under which key of the weights' metadata the Config stands."""
+
+
+@dataclass(frozen=True)
+class PatchSamplerManifest:
+    """What must be known to use the weights; the sizes stand inside them."""
+
+    name: str
+    """Name of the model."""
+    weights: str
+    """File of the weights, beside the manifest."""
+    sha256: str
+    """SHA-256 of that file, hexadecimal."""
+    kind: str = "patch-sampler"
+    """Tells it from a model that labels points."""
+    licence: str = "Apache-2.0"
+    """Licence of the weights."""
+
+
+def load_patch_sampler(name_or_path: str | Path, device: str | torch.device = "cpu") -> PatchSamplerNet:
+    """Load a sampler for inference, batch norms folded.
+
+    Args:
+        name_or_path: Name of a shipped model, or a folder.
+        device: Where to put the network; "auto" takes CUDA where there is a device.
+
+    Raises:
+        CheckpointError: If a file is missing or altered, or is no sampler.
+    """
+    path = find_model(name_or_path) / MANIFEST
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        manifest = config_from_mapping(PatchSamplerManifest, read, str(path))
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise CheckpointError(f"{path}: expected the manifest of a sampler: {error}") from error
+    weights = path.with_name(manifest.weights)
+    check_unaltered(weights, manifest.sha256)
+    network: PatchSamplerNet = read_weights(weights, NETWORKS)
+    fold_batch_norms(network)
+    return network.to(choose_device(device))
+
+
+def save_patch_sampler(folder: Path, network: PatchSamplerNet, name: str) -> PatchSamplerManifest:
+    """Write weights and manifest; the folder is made if absent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = PatchSamplerManifest(name, WEIGHTS, write_weights(network, folder / WEIGHTS, NETWORKS))
+    text = yaml.safe_dump(config_to_mapping(manifest), sort_keys=False, width=120)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return manifest
