@@ -16,7 +16,8 @@ from kpconv_ros.training import loop
 from kpconv_ros.training.batches import make_batch
 from kpconv_ros.training.classify import ClassifyTrainingConfig
 from kpconv_ros.training.loop import TrainingError
-from kpconv_ros.training.loop_config import learning_rate_factor
+from kpconv_ros.training.loop_config import LoopConfig, learning_rate_factor
+from kpconv_ros.training.patch_sampler import PatchSamplerTrainingConfig
 from kpconv_ros.training.segment import SegmentTraining
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
 from kpconv_ros.training.segment_data import CLASSES
@@ -177,7 +178,11 @@ def test_every_shipped_training_config_loads(repository: Path) -> None:
     paths = sorted((repository / "config").glob("train_*.yaml"))
     paths = [path for path in paths if not path.stem.startswith(of_samplers)]
     assert len(paths) >= 2
-    of_objects = {"train_modelnet40": ClassifyTrainingConfig, "train_shapenetpart": ShapeTrainingConfig}
+    others: dict[str, type[LoopConfig]] = {
+        "train_modelnet40": ClassifyTrainingConfig,
+        "train_shapenetpart": ShapeTrainingConfig,
+        "train_patch_sampler": PatchSamplerTrainingConfig,
+    }
     for path in paths:
-        config = load_config(of_objects.get(path.stem, SegmentTrainingConfig), path)
+        config = load_config(others.get(path.stem, SegmentTrainingConfig), path)
         assert f"train_{config.name}" == path.stem
