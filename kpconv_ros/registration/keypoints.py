@@ -34,7 +34,7 @@ class KeypointConfig:
     normal_radius: float = param(1.5, "reach of the plane through a point, metres", 0.1, 20.0)
     salient_radius: float = param(2.0, "neighbourhood whose shape makes a point salient, metres", 0.1, 20.0)
     feature_radius: float = param(3.0, "neighbourhood that a descriptor tells of, metres", 0.1, 50.0)
-    max_points: int = param(MAX_POINTS, "points of a tile; as many fit into its bytes", 4, MAX_POINTS)
+    max_points: int = param(212, "points of a tile; so many fit into a message of 4,096 bytes", 4, MAX_POINTS)
 
 
 def find_keypoints(points: Array, viewpoint: Array, config: KeypointConfig | None = None) -> MapTile:
