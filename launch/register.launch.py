@@ -66,6 +66,14 @@ def make_nodes(context: LaunchContext) -> list[Node]:
     topics = [("lidar/points", value["input"]), ("odom", "/ground_truth/odom")]
     names = {"~/input/points": "input", "~/output/odometry": "odometry", "~/input/map_tile": "map_tile"}
     nodes = [
+        # First: where rviz2 is missing, launch fails here and would leave running what it has started.
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            arguments=["-d", value["rviz_config"]],
+            parameters=[use_sim_time],
+            condition=IfCondition(value["rviz"]),
+        ),
         LifecycleNode(
             executable="register",
             name="register",
@@ -73,7 +81,7 @@ def make_nodes(context: LaunchContext) -> list[Node]:
             remappings=[(topic, value[name]) for topic, name in names.items() if value[name] != topic],
             ros_arguments=["--log-level", value["log_level"]],
             **common,
-        )
+        ),
     ]
     no_tf = {"publish_tf": False}  # where the lidar is, is what the node register says
     if as_bool(value["simulator"]):
@@ -82,16 +90,6 @@ def make_nodes(context: LaunchContext) -> list[Node]:
     if value["bag"]:
         parameters = [replay_parameters(value), no_tf]
         nodes.append(Node(executable="replay", name="replay", parameters=parameters, remappings=topics, **common))
-    rviz_arguments = ["-d", value["rviz_config"]]
-    nodes.append(
-        Node(
-            package="rviz2",
-            executable="rviz2",
-            arguments=rviz_arguments,
-            parameters=[use_sim_time],
-            condition=IfCondition(value["rviz"]),
-        )
-    )
     return nodes
 
 

@@ -78,6 +78,14 @@ def make_nodes(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
     topics = [("lidar/points", value["input"]), ("odom", recorded_odometry)]
     source_tf = {"publish_tf": not has_own_odometry}  # else where the lidar is, is what the node register says
     nodes: list[IncludeLaunchDescription | Node] = [
+        # First: where rviz2 is missing, launch fails here and would leave running what it has started.
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            arguments=["-d", value["rviz_config"]],
+            parameters=[use_sim_time],
+            condition=IfCondition(value["rviz"]),
+        ),
         LifecycleNode(
             executable="segment",
             name="segment",
@@ -85,7 +93,7 @@ def make_nodes(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
             remappings=[("~/input/points", value["input"]), ("~/input/odometry", odometry)],
             ros_arguments=log_level,
             **common,
-        )
+        ),
     ]
     if has_own_odometry:
         nodes.append(register_launch(value))
@@ -95,16 +103,6 @@ def make_nodes(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
     if value["bag"]:
         parameters = [replay_parameters(value), source_tf]
         nodes.append(Node(executable="replay", name="replay", parameters=parameters, remappings=topics, **common))
-    rviz_arguments = ["-d", value["rviz_config"]]
-    nodes.append(
-        Node(
-            package="rviz2",
-            executable="rviz2",
-            arguments=rviz_arguments,
-            parameters=[use_sim_time],
-            condition=IfCondition(value["rviz"]),
-        )
-    )
     return nodes
 
 

@@ -87,8 +87,8 @@ def test_launch_makes_its_nodes(repository, name):
             continue
         to_visit = list(entity.visit(context) or []) + to_visit
     expected = {
-        "segment": ["segment", "register", "rviz2", "simulate", "replay", "rviz2"],
-        "register": ["register", "simulate", "replay", "rviz2"],
-        "demo": ["segment", "simulate", "rviz2"],
+        "segment": ["rviz2", "segment", "rviz2", "register", "simulate", "replay"],
+        "register": ["rviz2", "register", "simulate", "replay"],
+        "demo": ["rviz2", "segment", "simulate"],
     }
     assert executables == expected[name]
