@@ -63,13 +63,15 @@ def arguments_outside_ros(arguments: Sequence[str]) -> list[str]:
 
 
 def _spin(node: Node) -> None:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
     try:
-        executor.spin()
+        with SingleThreadedExecutor() as executor:
+            executor.add_node(node)
+            executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:  # what rclpy raises where the context ends between two of its calls
+        if rclpy.ok():
+            raise
     finally:
-        executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
