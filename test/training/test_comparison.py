@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Comparisons of trainings."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def test_every_shipped_variant_has_the_same_steps_and_its_own_changes(shipped: C
     assert (cross.config.propagation, intra.config.propagation) == ("cross", "intra")
     assert not cross.config.start_from
     assert Path(intra.config.start_from) == cross.out / "weak1_dsp" / "weights.safetensors"
+
+
+def test_the_recipes_are_compared_as_in_the_larger_comparison_but_for_the_steps(
+    shipped: ComparisonConfig, repository: Path
+) -> None:
+    recipes = load_config(ComparisonConfig, repository / "config" / "compare_recipes.yaml")
+    variants = {name: shipped.variants[name] for name in ("rigid", "paper_recipe")}
+    assert recipes == dataclasses.replace(shipped, steps=2000, variants=variants)
+    assert len(list(jobs_of(recipes, "ROOT", Path("OUT")))) == 6
 
 
 @pytest.mark.parametrize(
