@@ -27,6 +27,7 @@ from kpconv_ros.config_io import param
 from kpconv_ros.data.pointcloud2 import PointCloud2Error, read_points
 from kpconv_ros.nodes.parameters import check_no_unknown_parameters, declare_config
 from kpconv_ros.nodes.qos import latched_qos, stream_qos
+from kpconv_ros.nodes.run_watch import RunWatch
 from kpconv_ros.nodes.scan_record import ScanRecord
 from kpconv_ros.nodes.spinning import spin_node
 
@@ -68,10 +69,8 @@ class RecordNode(Node):
         check_no_unknown_parameters(self)
         self.record = ScanRecord()
         self.output = Path(self.config.output)
-        self._first_truth: float | None = None
-        self._gone_since: float | None = None
+        self._run = RunWatch(self, self.output, TRUTH_TOPIC, self.config.warm_up, self.config.finish_delay)
         self._map_wanted_since: float | None = None
-        self._is_ready = self._is_started = False
         stream = stream_qos(depth=20)
         self.create_subscription(PointCloud2, TRUTH_TOPIC, self._take_truth, stream)
         self.create_subscription(PointCloud2, LABELS_TOPIC, self._take_labels, stream)
@@ -88,20 +87,8 @@ class RecordNode(Node):
         points = self._points_of(message)
         if points is None:
             return
-        if not self._is_started and not self._start():
-            return
-        if self.record.add_truth(stamp_of(message), points, info["source_timestamp"]):
+        if self._run.counts_truth() and self.record.add_truth(stamp_of(message), points, info["source_timestamp"]):
             self._answer(message)
-
-    def _start(self) -> bool:
-        """Whether the warm-up is over; then counting starts."""
-        now = time.monotonic()
-        self._first_truth = now if self._first_truth is None else self._first_truth
-        if now - self._first_truth < self.config.warm_up:
-            return False
-        self._is_started = True
-        self.output.with_suffix(".started").touch()
-        return True
 
     def _take_labels(self, message: PointCloud2, info: MessageInfo) -> None:
         received = time.time_ns()
@@ -133,13 +120,13 @@ class RecordNode(Node):
 
     def _look(self) -> None:
         """Four times a second: say when all is ready, and see whether the run is over."""
-        if not self._is_ready:
+        if not self._run.is_ready:
             self._become_ready()
         elif self._map_wanted_since is not None:
             waited = time.monotonic() - self._map_wanted_since
             if self.record.map or waited >= self.config.map_patience:
                 raise ExternalShutdownException
-        elif self._source_has_gone():
+        elif self._run.is_over():
             self._map_wanted_since = time.monotonic()
             self.create_subscription(PointCloud2, MAP_TOPIC, self._take_map, latched_qos())
 
@@ -147,17 +134,7 @@ class RecordNode(Node):
         if not self.count_subscribers(INPUT_TOPIC) or not self.count_publishers(LABELS_TOPIC):
             return
         self._subscribe_to_debug_numbers()
-        self._is_ready = True
-        self.output.with_suffix(".ready").touch()
-
-    def _source_has_gone(self) -> bool:
-        """Whether scans came and their publisher has been gone for ``finish_delay`` seconds."""
-        is_told = self.output.with_suffix(".finish").exists()
-        if not self._is_started or (self.count_publishers(TRUTH_TOPIC) and not is_told):
-            self._gone_since = None
-            return False
-        self._gone_since = time.monotonic() if self._gone_since is None else self._gone_since
-        return time.monotonic() - self._gone_since >= self.config.finish_delay
+        self._run.become_ready()
 
     def _subscribe_to_debug_numbers(self) -> None:
         prefix = self.resolve_topic_name(DEBUG_PREFIX + "x")[:-1]

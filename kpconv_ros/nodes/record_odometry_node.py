@@ -9,7 +9,6 @@ source late), as the node ``record`` does.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from kpconv_ros.nodes.parameters import check_no_unknown_parameters, declare_con
 from kpconv_ros.nodes.pose_msg import matrix_of_pose
 from kpconv_ros.nodes.qos import stream_qos
 from kpconv_ros.nodes.register_outputs import TIMINGS
+from kpconv_ros.nodes.run_watch import RunWatch
 from kpconv_ros.nodes.spinning import spin_node
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ class RecordOdometryNode(Node):
         check_no_unknown_parameters(self)
         self.record = OdometryRecord()
         self.output = Path(self.config.output)
-        self._first_truth: float | None = None
-        self._gone_since: float | None = None
-        self._is_ready = self._is_started = False
+        self._run = RunWatch(self, self.output, TRUTH_TOPIC, self.config.warm_up, self.config.finish_delay)
         stream = stream_qos(depth=100)
         self.create_subscription(Odometry, TRUTH_TOPIC, self._take_truth, stream)
         self.create_subscription(Odometry, ODOMETRY_TOPIC, self._take_odometry, stream)
@@ -85,13 +83,8 @@ class RecordOdometryNode(Node):
         super().destroy_node()
 
     def _take_truth(self, message: Odometry, info: MessageInfo) -> None:
-        now = time.monotonic()
-        self._first_truth = now if self._first_truth is None else self._first_truth
-        if now - self._first_truth < self.config.warm_up:
+        if not self._run.counts_truth():
             return
-        if not self._is_started:
-            self._is_started = True
-            self.output.with_suffix(".started").touch()
         pose = message.pose.pose
         T_odom_sensor = matrix_of_pose(pose.position, pose.orientation)
         self.record.add_truth(nanoseconds_of(message), T_odom_sensor, info["source_timestamp"])
@@ -123,21 +116,11 @@ class RecordOdometryNode(Node):
 
     def _look(self) -> None:
         """Four times a second: say when all is ready, and see whether the run is over."""
-        if not self._is_ready:
+        if not self._run.is_ready:
             if self.count_subscribers(INPUT_TOPIC) > 1 and self.count_publishers(ODOMETRY_TOPIC):
-                self._is_ready = True
-                self.output.with_suffix(".ready").touch()
-        elif self._source_has_gone():
+                self._run.become_ready()
+        elif self._run.is_over():
             raise ExternalShutdownException
-
-    def _source_has_gone(self) -> bool:
-        """Whether truth came and its publisher has been gone for ``finish_delay`` seconds."""
-        is_told = self.output.with_suffix(".finish").exists()
-        if not self._is_started or (self.count_publishers(TRUTH_TOPIC) and not is_told):
-            self._gone_since = None
-            return False
-        self._gone_since = time.monotonic() if self._gone_since is None else self._gone_since
-        return time.monotonic() - self._gone_since >= self.config.finish_delay
 
 
 def nanoseconds_of(message: Any) -> int:
