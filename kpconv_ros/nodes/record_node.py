@@ -71,6 +71,7 @@ class RecordNode(Node):
         self.output = Path(self.config.output)
         self._run = RunWatch(self, self.output, TRUTH_TOPIC, self.config.warm_up, self.config.finish_delay)
         self._map_wanted_since: float | None = None
+        self._debug_topics: set[str] = set()
         stream = stream_qos(depth=20)
         self.create_subscription(PointCloud2, TRUTH_TOPIC, self._take_truth, stream)
         self.create_subscription(PointCloud2, LABELS_TOPIC, self._take_labels, stream)
@@ -120,6 +121,7 @@ class RecordNode(Node):
 
     def _look(self) -> None:
         """Four times a second: say when all is ready, and see whether the run is over."""
+        self._subscribe_to_debug_numbers()
         if not self._run.is_ready:
             self._become_ready()
         elif self._map_wanted_since is not None:
@@ -133,13 +135,14 @@ class RecordNode(Node):
     def _become_ready(self) -> None:
         if not self.count_subscribers(INPUT_TOPIC) or not self.count_publishers(LABELS_TOPIC):
             return
-        self._subscribe_to_debug_numbers()
         self._run.become_ready()
 
     def _subscribe_to_debug_numbers(self) -> None:
         prefix = self.resolve_topic_name(DEBUG_PREFIX + "x")[:-1]
         for topic, types in self.get_topic_names_and_types():
-            if topic.startswith(prefix) and types[0] in NUMBER_TYPES:
+            is_new = topic not in self._debug_topics  # each is found when DDS tells of it, in any order
+            if is_new and topic.startswith(prefix) and types[0] in NUMBER_TYPES:
+                self._debug_topics.add(topic)
                 self.create_subscription(
                     NUMBER_TYPES[types[0]], topic, self._keep_number(topic.removeprefix(prefix)), stream_qos()
                 )

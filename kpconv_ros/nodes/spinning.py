@@ -27,15 +27,19 @@ def spin_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) 
         Exit status: 0 after a clean end, 1 when arguments or parameters are wrong (printed to stderr).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    is_initialised = False
     try:
         unknown = arguments_outside_ros(arguments)
         if unknown:
             raise ParameterError(f"unknown arguments {unknown}; ROS arguments come after --ros-args")
         _leave_interrupts_to_rclpy()
         rclpy.init(args=arguments)
+        is_initialised = True
         node = make_node()
         check_params_files(arguments, node.get_fully_qualified_name())
     except (ParameterError, RuntimeError, ImportError) as error:
+        if is_initialised and not rclpy.ok():
+            return 0  # interrupted while the node was made
         print(f"error: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
