@@ -8,6 +8,7 @@ Configure loads, activate subscribes and starts the worker; callbacks only leave
 from __future__ import annotations
 
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -66,7 +67,7 @@ class Work(NamedTuple):
 ConfigT = TypeVar("ConfigT", bound=ScanNodeConfig)
 
 
-class ScanNode(LifecycleNode, Generic[ConfigT]):
+class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
     """Lifecycle node with one input of clouds; a child says what is loaded and what is done with a cloud."""
 
     work_text = ""
@@ -118,25 +119,25 @@ class ScanNode(LifecycleNode, Generic[ConfigT]):
 
     # --- what a child says
 
+    @abstractmethod
     def load(self) -> None:
         """Make ready what scans need, publishers and services too; raises ValueError, RuntimeError or ImportError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unload(self) -> None:
         """Free what `load` made, as far as it came."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start_work(self) -> Work:
         """Begin to listen to what is needed beside the clouds; raises PoseError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end_work(self) -> None:
         """End what `start_work` began, as far as it came."""
-        raise NotImplementedError
 
+    @abstractmethod
     def facts(self) -> dict[str, object]:
         """What the diagnostics tell of the node."""
-        raise NotImplementedError
 
     def warnings(self) -> tuple[str, ...]:
         """What the diagnostics warn of, whatever the last scan was."""
