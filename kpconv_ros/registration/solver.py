@@ -40,7 +40,7 @@ class _Solution(NamedTuple):
 class SolverConfig:
     """How two clouds are registered."""
 
-    library: Literal["small_gicp", "open3d"] = param("small_gicp", "library that solves: small_gicp or open3d")
+    solver: Literal["small_gicp", "open3d"] = param("small_gicp", "library that solves: small_gicp or open3d")
     method: Literal["plane", "gicp"] = param(
         "plane", "plane: point to plane; gicp: plane to plane, small_gicp only, for dense sources"
     )
@@ -87,7 +87,7 @@ class Target:
         Raises:
             RegistrationError: If there are too few points, the shape is wrong, or Open3D is to do gicp.
         """
-        if config.library == "open3d" and config.method != "plane":
+        if config.solver == "open3d" and config.method != "plane":
             raise RegistrationError(f"method: expected plane for open3d, got {config.method}")
         self.points = check_cloud(points, "target", MIN_POINTS)
         self.config = config
@@ -95,13 +95,13 @@ class Target:
     @cached_property
     def cloud(self) -> Any:
         """The library's cloud, with normals, and covariances for gicp."""
-        make = _small_gicp_cloud if self.config.library == "small_gicp" else _open3d_cloud
+        make = _small_gicp_cloud if self.config.solver == "small_gicp" else _open3d_cloud
         return make(self.points, self.config)
 
     @cached_property
     def normals(self) -> Array:
         """Unit normals of the points, ``(M, 3)``; zero where too few are near."""
-        if self.config.library == "small_gicp":
+        if self.config.solver == "small_gicp":
             return np.ascontiguousarray(self.cloud[0].normals()[:, :3])
         return np.array(self.cloud.normals)
 
@@ -113,7 +113,7 @@ class Target:
 
     def search(self, points: Array) -> tuple[Array, Array]:
         """Return, for each of ``points (m, 3)``, the row of the nearest ``(m,)`` and its squared distance ``(m,)``."""
-        if self.config.library == "small_gicp":
+        if self.config.solver == "small_gicp":
             nearest, squares = self.cloud[1].batch_nearest_neighbor_search(points, self.config.num_threads)
             return np.asarray(nearest), np.asarray(squares)
         distances, nearest = self._tree.query(points)
@@ -140,11 +140,11 @@ def register(
         PoseError: If the guess is no rigid motion.
     """
     config = target.config if config is None else config
-    if (config.library, config.method) != (expected := (target.config.library, target.config.method)):
-        raise RegistrationError(f"solver: expected that of the target, {expected}, got {config.library, config.method}")
+    if (config.solver, config.method) != (expected := (target.config.solver, target.config.method)):
+        raise RegistrationError(f"solver: expected that of the target, {expected}, got {config.solver, config.method}")
     source = check_cloud(source, "source", MIN_POINTS)
     guess = check_pose(T_target_source, "T_target_source")
-    if config.library == "open3d":
+    if config.solver == "open3d":
         solution = _solve_by_open3d(source, target, guess, config)
     elif config.method == "gicp":
         solution = _solve_by_gicp(source, target, guess, config)

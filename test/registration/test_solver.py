@@ -16,9 +16,9 @@ SOURCE = transform_points(invert(MOTION), sample_room(1500, 1, 0.01))
 SETTINGS = [
     SolverConfig(),
     SolverConfig(method="gicp"),
-    SolverConfig(library="open3d"),
+    SolverConfig(solver="open3d"),
 ]
-EACH = pytest.mark.parametrize("config", SETTINGS, ids=lambda config: f"{config.library}-{config.method}")
+EACH = pytest.mark.parametrize("config", SETTINGS, ids=lambda config: f"{config.solver}-{config.method}")
 
 
 def errors(found: np.ndarray, truth: np.ndarray = MOTION) -> tuple[float, float]:
@@ -38,7 +38,7 @@ def test_a_known_motion_is_found(config: SolverConfig) -> None:
 @pytest.mark.parametrize("library", ["small_gicp", "open3d"])
 def test_nothing_changes_when_both_clouds_move_along(library: str) -> None:
     moved = motion_of_twist(np.array([100.0, -50.0, 3.0, 0.1, 0.2, 2.0]))
-    config = SolverConfig(library=library)  # type: ignore[arg-type]
+    config = SolverConfig(solver=library)  # type: ignore[arg-type]
     found = register(SOURCE, Target(transform_points(moved, ROOM), config), moved)
     distance, angle = errors(invert(moved) @ found.T_target_source)
     assert distance < 0.01 and angle < 0.001
@@ -87,7 +87,7 @@ def test_walls_hold_no_point_along_themselves_however_the_frame_is_turned() -> N
     corridor = transform_points(turned, sample_room(12_000, 0, 0.01, corridor=True))
     along = turned[:3, :3] @ [1.0, 0.0, 0.0]
     for library in ("small_gicp", "open3d"):
-        found = register(corridor[::10], Target(corridor, SolverConfig(library=library)), np.eye(4))  # type: ignore[arg-type]
+        found = register(corridor[::10], Target(corridor, SolverConfig(solver=library)), np.eye(4))  # type: ignore[arg-type]
         assert along @ found.information[:3, :3] @ along < 0.01 * np.trace(found.information[:3, :3])
 
 
