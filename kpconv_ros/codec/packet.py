@@ -3,8 +3,8 @@
 """A tile, or a part of one, with all that its receiver must know, in 13 to 18 bytes beside the payload.
 
 Bytes: version and number of parts less one (4 bits each), coder, [part, if there are several], decoder hash
-(little-endian), ix, iy (zigzag varints), sequence (varint), payload, CRC-32 of all before it (little-endian). A packet's
-length is known from what carries it.
+(little-endian), ix, iy (zigzag varints), sequence (varint), payload, CRC-32 of all before it (little-endian). What
+carries a packet knows its length.
 """
 
 from __future__ import annotations
