@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kpconv_ros.config_io import param
 from kpconv_ros.geometry.kd_cells import kd_order
+from kpconv_ros.layers.selu import selu
 from kpconv_ros.networks.encoder import NetworkError
 
 
@@ -102,16 +102,16 @@ class NeuralQAAD(nn.Module):
         points = self.input_cloud if rows is None else self.input_cloud.gather(1, rows[..., None].expand(-1, -1, 3))
         # The patches come first, so that no product needs a copy in another order.
         features = self.of_point(points)[:, None] + self.of_latent(latents)[:, None]  # (K, B, p, C)
-        features = functional.selu(features, inplace=True)
+        features = selu(features)
         for layer in self.shared:
-            features = functional.selu(layer(features), inplace=True)
+            features = selu(layer(features))
         patches, batch, count = features.shape[:3]
         folded = features.reshape(patches, batch * count, -1)
         first, *others = self.patch
         hidden: Tensor = first(folded).view(patches, batch, count, -1) + self.patch_point(points)[:, None]
         hidden = hidden.view(patches, batch * count, -1)
         for layer in others:
-            hidden = layer(functional.selu(hidden, inplace=True))
+            hidden = layer(selu(hidden))
         return hidden.view(patches, batch, count, 3).transpose(0, 1)
 
     def _check(self, latents: Tensor, rows: Tensor | None) -> None:
