@@ -121,7 +121,7 @@ class MapEncoder:
             self._schedule.note_change(key, len(self._map.tiles[key].voxels), count, now)
         return sum(changed.values())
 
-    def request(self, absent: Iterable[TileKey], lost: Iterable[TileKey], now: float) -> None:
+    def request(self, absent: Iterable[tuple[int, int]], lost: Iterable[tuple[int, int]], now: float) -> None:
         """The receiver has nothing of some tiles, and lacks the last code of others."""
         self._schedule.note_absent(absent, now)
         self._schedule.note_lost(lost, now)
