@@ -22,3 +22,12 @@ def chamfer_distances(one: Tensor, other: Tensor) -> Tensor:
     """
     there, back = squared_distances_to_nearest(one, other), squared_distances_to_nearest(other, one)
     return there.mean(1) + back.mean(1)
+
+
+def augmented_chamfer_distances(one: Tensor, other: Tensor) -> Tensor:
+    """Return the larger of the two mean squared distances whose sum is the Chamfer distance, ``(B,)``.
+
+    Eq. (11) of the paper of NeuralQAAD over the number of points, as :func:`chamfer_distances` is its Eq. (10).
+    """
+    there, back = squared_distances_to_nearest(one, other), squared_distances_to_nearest(other, one)
+    return torch.maximum(there.mean(1), back.mean(1))

@@ -5,7 +5,11 @@
 import pytest
 import torch
 
-from kpconv_ros.geometry.distances import chamfer_distances, squared_distances_to_nearest
+from kpconv_ros.geometry.distances import (
+    augmented_chamfer_distances,
+    chamfer_distances,
+    squared_distances_to_nearest,
+)
 
 
 def test_distances_are_those_of_every_pair() -> None:
@@ -14,14 +18,19 @@ def test_distances_are_those_of_every_pair() -> None:
     pairs = (queries[:, :, None] - points[:, None]).square().sum(3)
     assert torch.allclose(squared_distances_to_nearest(queries, points), pairs.amin(2))
     assert torch.allclose(chamfer_distances(queries, points), pairs.amin(2).mean(1) + pairs.amin(1).mean(1))
+    larger = torch.maximum(pairs.amin(2).mean(1), pairs.amin(1).mean(1))
+    assert torch.allclose(augmented_chamfer_distances(queries, points), larger)
 
 
 def test_a_pair_of_clouds_by_hand() -> None:
     one, other = torch.tensor([[[0.0, 0, 0], [2, 0, 0]]]), torch.tensor([[[0.0, 1, 0]]])
     assert chamfer_distances(one, other).tolist() == [pytest.approx((1 + 5) / 2 + 1)]
+    assert augmented_chamfer_distances(one, other).tolist() == [pytest.approx((1 + 5) / 2)]
+    assert augmented_chamfer_distances(other, one).tolist() == [pytest.approx((1 + 5) / 2)]
 
 
 def test_distances_can_be_differentiated_by_both_clouds() -> None:
     generator = torch.Generator().manual_seed(1)
     clouds = [torch.randn(2, n, 3, generator=generator).double().requires_grad_() for n in (4, 6)]
     assert torch.autograd.gradcheck(chamfer_distances, clouds)
+    assert torch.autograd.gradcheck(augmented_chamfer_distances, clouds)
