@@ -51,6 +51,7 @@ COMMANDS = (
     Command("train task-network", "kpconv_ros.training.task_network", "train the network behind a sampler of points"),
     Command("train samplenet", "kpconv_ros.training.samplenet", "train a sampler of points for a task network"),
     Command("train patch-sampler", "kpconv_ros.training.patch_sampler", "train the sampler of points for registration"),
+    Command("train map-codec", "kpconv_ros.training.map_codec", "train the coder of map tiles"),
     Command("compare-trainings", "kpconv_ros.training.comparison", "train variants of one config and score them"),
     Command("train classify", "kpconv_ros.training.classify", "train a network that classifies single objects"),
     Command("train parts", "kpconv_ros.training.parts", "train a network that segments the parts of objects"),
