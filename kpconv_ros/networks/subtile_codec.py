@@ -11,6 +11,7 @@ Note:
     first guess, and a few steps of descent with the decoder frozen follow.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,13 @@ class SubtileCodecConfig:
     layers: int = param(12, "cells of a column", 1)
     encoder_widths: tuple[int, ...] = param((512, 256), "hidden layers of the encoder", 1)
     levels: int = param(7, "levels of the rate", 2)
+    highest_price: float = param(1.2e-2, "of a bit of a sub-tile at the coarsest level, metres", 1e-9)
+    lowest_price: float = param(2e-5, "at the finest level, metres", 1e-9)
+
+    @property
+    def log_price_step(self) -> float:
+        """Logarithm of the ratio of the prices of neighbouring levels."""
+        return math.log(self.highest_price / self.lowest_price) / (self.levels - 1)
 
 
 class SubtileCodec(nn.Module):
@@ -87,6 +95,10 @@ class SubtileCodec(nn.Module):
         offset = (scaled - center).abs()  # in the left tail the difference of the two would be lost in rounding
         share = torch.sigmoid((0.5 - offset) / scale) - torch.sigmoid((-0.5 - offset) / scale)
         return -share.clamp(min=1e-9).log2()
+
+    def prices(self, levels: Tensor) -> Tensor:
+        """Return what a bit may cost at levels ``(S,)``: metres of mean distance of a sub-tile."""
+        return self.config.highest_price * torch.exp(-self.config.log_price_step * levels)
 
     def decode(self, codes: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return points ``(S, K, p, 3)``, metres from the middle of a sub-tile and its ground."""

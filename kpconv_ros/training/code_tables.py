@@ -24,20 +24,14 @@ BATCH = 512
 
 
 @torch.no_grad()
-def make_tables(network: SubtileCodec, data: SubtileSet, log_price_step: float) -> LatentTables:
-    """Count symbols.
-
-    Args:
-        network: Trained.
-        data: Sub-tiles.
-        log_price_step: Logarithm of the ratio of the prices of a bit at neighbouring levels.
-    """
+def make_tables(network: SubtileCodec, data: SubtileSet) -> LatentTables:
+    """Count symbols, with a trained network."""
     classes, grounds = _count_classes(data), _count_grounds(data)
     return LatentTables(
         frequencies_of(classes + PRIOR),
         frequencies_of(grounds + PRIOR)[None],
         frequencies_of(_count_numbers(network, data) + PRIOR),
-        _share_bounds(num_fine_levels(network.config), log_price_step / FINE),
+        _share_bounds(num_fine_levels(network.config), network.config.log_price_step / FINE),
     )
 
 

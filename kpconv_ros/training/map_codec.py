@@ -38,8 +38,6 @@ class MapCodecTrainingConfig(LoopConfig):
     batch: int = param(48, "sub-tiles of a step", 1)
     decoded_points: int = param(24, "points of each patch that a step decodes", 1)
     target_points: int = param(512, "points of a sub-tile that they are compared with", 1)
-    highest_price: float = param(1.2e-2, "of a bit of a sub-tile at the coarsest level, metres", 0.0)
-    lowest_price: float = param(2e-5, "at the finest level, metres", 1e-9)
     licence: str = param("Apache-2.0", "of the weights")
 
 
@@ -109,7 +107,7 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
         for name, chosen in (("coarse", levels < 1), ("fine", levels > self.config.network.levels - 2)):
             share = chosen.float() / chosen.sum().clamp(min=1)
             parts |= {f"{name}_m": (share * distance).sum().detach(), f"{name}_bits": (share * bits).sum().detach()}
-        return (distance + self._prices(levels) * bits).mean(), parts
+        return (distance + network.prices(levels) * bits).mean(), parts
 
     def export(self, folder: Path) -> None:
         """Fill the tables by the training's sub-tiles, and write them with the averaged weights."""
@@ -117,15 +115,8 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
         assert isinstance(network, SubtileCodec)
         codec = MapCodec(self.config.network)
         codec.network.load_state_dict(network.cpu().state_dict())
-        codec.fill(make_tables(codec.network, self.data, self._log_price_step()))
+        codec.fill(make_tables(codec.network, self.data))
         save_map_codec(folder, codec, self.config.name, self.config.licence)
-
-    def _log_price_step(self) -> float:
-        levels = self.config.network.levels - 1
-        return float(np.log(self.config.highest_price / self.config.lowest_price)) / levels
-
-    def _prices(self, levels: Tensor) -> Tensor:
-        return self.config.highest_price * torch.exp(-self._log_price_step() * levels)
 
     def _first_cloud(self, config: MapCodecTrainingConfig) -> Tensor:
         """Return points of many sub-tiles as patches, metres."""
