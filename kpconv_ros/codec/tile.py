@@ -42,6 +42,10 @@ class TileCoder(Protocol):
     def name(self) -> str:
         """What people call it."""
 
+    @property
+    def decoder_hash(self) -> int:
+        """32 bits that tell one decoder from another; a format constant where there are no weights."""
+
     def encode(self, content: TileContent, max_bytes: int) -> bytes | None:
         """The best payload of at most ``max_bytes``; None if this coder cannot make one so small.
 
