@@ -32,7 +32,13 @@ class Frame(NamedTuple):
     low: Tensor
     """Lowest corner of each cloud, ``(B, 3)`` float64, metres."""
     extent: Tensor
-    """Extent along x of the longest cloud, ``(1,)`` float64, metres."""
+    """Largest extents of a cloud along the axes, ``(3,)`` float64, metres."""
+
+    def fits(self, cell_size: float) -> bool:
+        """Return whether all clouds, side by side, have room for cells of this size; waits for the device."""
+        steps = self.extent / cell_size + 4.0
+        steps = torch.cat([steps[:1] * len(self.low), steps[1:]])
+        return bool((steps < 1 << AXIS_BITS).all())
 
 
 class CellTable(NamedTuple):
@@ -63,7 +69,7 @@ def frame_of(points: Tensor, clouds: Tensor, num_clouds: int) -> Frame:
         doubles.new_zeros(num_clouds + 1, 3).scatter_reduce(0, index, doubles, how, include_self=False)[:num_clouds]
         for how in ("amin", "amax")
     ]
-    extent = (ends[1] - ends[0])[:, 0].amax(0, keepdim=True) if num_clouds else doubles.new_zeros(1)
+    extent = (ends[1] - ends[0]).amax(0) if num_clouds else doubles.new_zeros(3)
     return Frame(ends[0], extent)
 
 

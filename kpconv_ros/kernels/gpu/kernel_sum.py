@@ -39,6 +39,11 @@ class RowLists(NamedTuple):
     """int32."""
 
 
+def row_lists(row_starts: Tensor, columns: Tensor) -> RowLists:
+    """Return packed lists, ``(M + 1,)`` and ``(E,)`` int32, as the kernels take them."""
+    return RowLists(row_starts[:-1], row_starts[1:], columns)
+
+
 class Pairs(NamedTuple):
     """What an influence is made of: positions ``(M, 3)`` and ``(N, 3)`` in metres, and who sees whom."""
 

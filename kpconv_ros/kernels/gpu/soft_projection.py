@@ -66,9 +66,7 @@ def _weigh_back(  # type: ignore[no-untyped-def]
 
 class _Weigh(Function):
     @staticmethod
-    def forward(
-        ctx: Any, queries: Tensor, points: Tensor, scores: Tensor, temperature: Tensor, rows: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, queries: Tensor, points: Tensor, scores: Tensor, temperature: Tensor, rows: Tensor) -> Tensor:
         num_queries, k = rows.shape
         weights = queries.new_empty(num_queries, k)
         block = max(16, triton.next_power_of_2(k))

@@ -61,7 +61,7 @@ def _average(  # type: ignore[no-untyped-def]
     begin = tl.load(begins + voxel, mask=voxel < num_voxels, other=0)
     end = tl.load(ends + voxel, mask=voxel < num_voxels, other=0)
     total = tl.zeros((BLOCK_V, BLOCK_C), tl.float64)
-    for step in range(0, tl.max(end - begin, 0)):
+    for step in range(tl.max(end - begin, 0)):
         held = begin + step < end
         row = tl.load(order + begin + step, mask=held, other=0)
         inside = held[:, None] & (c < channels)[None, :]

@@ -37,12 +37,10 @@ def random_layer(num_supports: int, channels: int, out: int, num_kernels: int) -
 
 @pytest.mark.parametrize(("channels", "num_kernels"), [(1, 15), (5, 15), (64, 15), (80, 7), (16, 20)])
 def test_the_rigid_sum_is_that_of_the_paper(device: torch.device, channels: int, num_kernels: int) -> None:
-    hood = random_neighborhood(9, 60, radius=0.7)  # the first query has no neighbours, some have more than a block of them
+    hood = random_neighborhood(9, 60, radius=0.7)  # the first query has no neighbours, some more than a block of them
     assert hood.lists.row_starts.diff().max() > 32
     features, weights, points = random_layer(60, channels, 6, num_kernels)
-    out = kernel_sum(
-        features.to(device), weights.to(device), pairs_of(hood, device), points.to(device), SIGMA
-    )
+    out = kernel_sum(features.to(device), weights.to(device), pairs_of(hood, device), points.to(device), SIGMA)
     expected = dense(features.double(), weights.double(), points[0].double(), hood)
     assert (out[0] == 0).all() and expected.abs().max() > 0.1
     torch.testing.assert_close(out.cpu().double(), expected, rtol=1e-4, atol=1e-5)

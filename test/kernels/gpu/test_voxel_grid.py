@@ -44,9 +44,17 @@ def test_a_cell_size_is_not_rounded_to_float32(device: torch.device) -> None:
 
 def test_points_that_are_not_finite_or_of_no_cloud_are_nowhere(device: torch.device) -> None:
     points = torch.tensor([[0.1, 0, 0], [torch.nan, 0, 0], [0, torch.inf, 0], [0, 0, 0.2], [1e9, 0, 0]], device=device)
-    frame = Frame(torch.zeros(1, 3, dtype=torch.float64, device=device), torch.ones(1, dtype=torch.float64).to(device))
+    frame = Frame(torch.zeros(1, 3, dtype=torch.float64, device=device), torch.ones(3, dtype=torch.float64).to(device))
     keys = find_keys(points, torch.tensor([0, 0, 0, 1, 0], device=device), frame, 0.5)
     assert (keys == NOWHERE).tolist() == [False, True, True, True, True]
+
+
+def test_clouds_fit_as_long_as_their_cells_have_keys(device: torch.device) -> None:
+    points = torch.tensor([[0.0, 0, 0], [1000, 10, 0], [5, 0, 0], [1005, 0, 900]], device=device)
+    frame = frame_of(points, torch.tensor([0, 0, 1, 1], device=device), 2)
+    assert frame.extent.tolist() == [1000, 10, 900]
+    assert frame.fits(0.001) and not frame.fits(0.0009)  # two of 2^20 cells along x
+    assert not frame_of(points * torch.nan, torch.zeros(4, dtype=torch.int64, device=device), 1).fits(1.0)
 
 
 def test_the_table_finds_the_points_of_every_cell(device: torch.device) -> None:
