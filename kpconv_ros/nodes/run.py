@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-NODES = ("segment", "register", "simulate", "replay", "record", "record_odometry")
+NODES = ("segment", "register", "simulate", "replay", "record", "record_odometry", "record_outputs")
 FASTDDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Kilted; Humble and Jazzy
 
 
