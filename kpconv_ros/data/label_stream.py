@@ -16,6 +16,8 @@ from kpconv_ros.data.bags import BagError
 Array = NDArray[Any]
 HEAD = struct.Struct("<qqI")
 BYTES_OF_POINT = 3
+LABELS_SUFFIX = ".labels"
+"""Of such a file, beside the record of a run."""
 
 
 class StreamedLabels(NamedTuple):

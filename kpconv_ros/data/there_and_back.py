@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from kpconv_ros.data.bags import BagError
 from kpconv_ros.data.cdr_messages import restamp_cdr, stamp_of_cdr
 from kpconv_ros.data.recordings import GROUND_TRUTH, POINTS, RecordedMessage, Recording
+from kpconv_ros.data.semantic_kitti import KittiError
 
 MAX_BYTES = 1 << 30
 """Of messages kept; of a longer recording the beginning is played."""
@@ -58,7 +59,7 @@ class ThereAndBack:
     def _load(self, start: float, duration: float | None) -> list[RecordedMessage]:
         messages: list[RecordedMessage] = []
         num_bytes = 0
-        for message in self._recording.messages(start, duration):
+        for message in _until_damage(self._recording.messages(start, duration)):
             if message.kind == GROUND_TRUTH:
                 continue
             num_bytes += len(message.cdr)
@@ -69,3 +70,11 @@ class ThereAndBack:
         if len(stamps) < 2:
             raise BagError(f"got {len(stamps)} clouds of different times to play there and back, expected two or more")
         return messages
+
+
+def _until_damage(messages: Iterator[RecordedMessage]) -> Iterator[RecordedMessage]:
+    """Messages up to where the recording cannot be read; what is before is enough to be played for ever."""
+    try:
+        yield from messages
+    except (BagError, KittiError):
+        return

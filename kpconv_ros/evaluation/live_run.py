@@ -117,7 +117,12 @@ class LiveSession:
         return {name: node.process.pid for name, node in self._processes.nodes.items()}
 
     def play(
-        self, source: str, arguments: Sequence[str], duration: float | None = None, waits_for_scan: bool = True
+        self,
+        source: str,
+        arguments: Sequence[str],
+        duration: float | None = None,
+        waits_for_scan: bool = True,
+        tolerates_damage: bool = False,
     ) -> None:
         """Run a source of scans.
 
@@ -126,6 +131,7 @@ class LiveSession:
             arguments: What follows ``kpconv-ros run SOURCE``.
             duration: Seconds after the recorder has begun to count; None: until the source ends by itself.
             waits_for_scan: Whether the recorder tells that it has begun to count.
+            tolerates_damage: Whether the source may end with an error, as ``replay`` does at the damage of a bag.
 
         Raises:
             LiveRunError: If a node dies, or no scan comes.
@@ -136,7 +142,7 @@ class LiveSession:
             self._processes.wait_until(self._started.exists, "the first scan", self._patience.ready)
         length = "until it ends" if duration is None else f"for {duration:g} s"
         self._say(f"counting {length}; logs in {self.folder}")
-        _wait_for_end_of_source(self._processes, source, duration)
+        _wait_for_end_of_source(self._processes, source, duration, (source,) if tolerates_damage else ())
         self._processes.nodes.pop(source, None)
         self._say(f"{source} has ended")
 
@@ -210,13 +216,13 @@ def _yaml_text(value: Scalar | Sequence[Scalar]) -> str:
     return repr(value)
 
 
-def _wait_for_end_of_source(nodes: NodeProcesses, source: str, duration: float | None) -> None:
+def _wait_for_end_of_source(nodes: NodeProcesses, source: str, duration: float | None, may_fail: Sequence[str]) -> None:
     """Wait until the source has played for its time, then end it; or until it ends by itself."""
     deadline = None if duration is None else time.monotonic() + duration
     while deadline is None or time.monotonic() < deadline:
-        nodes.check(may_end=(source,) if deadline is None else ())
+        nodes.check((source,) if deadline is None else (), may_fail)
         if nodes.has_ended(source):
-            nodes.check(may_end=(source,))
+            nodes.check((source,), may_fail)
             return
         time.sleep(POLL_PERIOD)
     nodes.check()

@@ -27,7 +27,7 @@ from std_msgs.msg import Float32
 
 from kpconv_ros.config_io import ConfigError, param
 from kpconv_ros.data.cdr_messages import stamp_of_cdr
-from kpconv_ros.data.label_stream import LabelStreamWriter
+from kpconv_ros.data.label_stream import LABELS_SUFFIX, LabelStreamWriter
 from kpconv_ros.data.pointcloud2 import read_points
 from kpconv_ros.nodes import outputs, register_outputs
 from kpconv_ros.nodes.parameters import check_no_unknown_parameters, declare_config
@@ -91,7 +91,7 @@ class RecordOutputsNode(Node):
     def _listen(self) -> None:
         stream, nodes = stream_qos(depth=DEPTH), self.config.nodes
         if "segment" in nodes and self.config.keep_labels:
-            self._stream = LabelStreamWriter(self.output.with_suffix(".labels"))
+            self._stream = LabelStreamWriter(self.output.with_suffix(LABELS_SUFFIX))
             self.create_subscription(PointCloud2, LABELS_TOPIC, self._take_labels, stream_qos(depth=20))
         elif "segment" in nodes:
             self.create_subscription(PointCloud2, LABELS_TOPIC, self._note_labels, stream_qos(depth=20), raw=True)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from kpconv_ros.checkpoint import load_manifest
-from kpconv_ros.data.label_stream import LabelStreamReader
+from kpconv_ros.data.label_stream import LABELS_SUFFIX, LabelStreamReader
 from kpconv_ros.data.publication_log import read_publications
 from kpconv_ros.data.recorded_scans import RecordedScan, ScanReader
 from kpconv_ros.data.recordings import ODOMETRY_KIND, Recording
@@ -42,11 +42,13 @@ def run_live(recording: Recording, options: EvaluateOptions) -> RunResult:
     with LiveSession(options.out, nodes, "record_outputs", listens) as session:
         began = time.monotonic()
         with UsageSampler(session.pids) as usage:
-            session.play("replay", replay_arguments(options, len(nodes), log=str(log)), waits_for_scan=False)
+            arguments = replay_arguments(options, len(nodes), log=str(log))
+            session.play("replay", arguments, waits_for_scan=False, tolerates_damage=True)
         result.seconds, result.usage = time.monotonic() - began, usage.report()
         path = session.finish()
     judge(recording, options, path, result)
-    path.with_suffix(".labels").unlink(missing_ok=True)
+    if not options.keep_labels:
+        path.with_suffix(LABELS_SUFFIX).unlink(missing_ok=True)
     return result
 
 
@@ -93,7 +95,7 @@ class LiveJudge:
         self._options, self._record, self._publications, self.result = options, record, publications, result
         self.num_played = 0
         if "segmentation" in options.parts:
-            self._stream = LabelStreamReader(path.with_suffix(".labels"))
+            self._stream = LabelStreamReader(path.with_suffix(LABELS_SUFFIX))
             result.segmentation = SegmentationTally(load_manifest(options.model))
         if "registration" in options.parts:
             result.registration = RegistrationTally()

@@ -15,10 +15,12 @@ from tqdm import tqdm
 
 from kpconv_ros.checkpoint import Manifest, load_model
 from kpconv_ros.config_io import config_from_mapping
+from kpconv_ros.data.label_stream import LABELS_SUFFIX, LabelStreamWriter
 from kpconv_ros.data.point_times import read_times
 from kpconv_ros.data.pointcloud2 import CloudFields, PointCloud2Error
 from kpconv_ros.data.recorded_scans import RecordedScan, ScanReader
 from kpconv_ros.data.recordings import ODOMETRY_KIND, Recording
+from kpconv_ros.evaluation.live_run import RECORD_FILE
 from kpconv_ros.evaluation.replay.options import EvaluateOptions, EvaluationError, values_of
 from kpconv_ros.evaluation.replay.registration import RegistrationTally
 from kpconv_ros.evaluation.replay.result import RunResult
@@ -64,12 +66,15 @@ class OfflineRun:
         self.result.pose_source = options.pose_source(ODOMETRY_KIND in recording.kinds)
         self._segmenter: LiveSegmenter | None = None
         self._odometry: Odometry | None = None
+        self._stream: LabelStreamWriter | None = None
         if "segmentation" in options.parts:
             model = load_model(options.model, options.device)
             config = config_from_mapping(LiveSegmenterConfig, values_of(options.segment), "segment")
             self._segmenter = LiveSegmenter(model, config)
             self._segmenter.warm_up()
             self.result.segmentation = SegmentationTally(model.manifest)
+            if options.keep_labels:
+                self._stream = LabelStreamWriter((options.out / RECORD_FILE).with_suffix(LABELS_SUFFIX))
         if "registration" in options.parts:
             config_of_odometry = config_from_mapping(OdometryConfig, values_of(options.register), "register")
             self._odometry = Odometry(config_of_odometry)
@@ -86,6 +91,8 @@ class OfflineRun:
 
     def end(self) -> None:
         """Take the map as it is at the end."""
+        if self._stream is not None:
+            self._stream.close()
         if self._segmenter is not None and self.result.segmentation is not None:
             snapshot = self._segmenter.map_snapshot()
             self.result.segmentation.map = VotedMap(snapshot.points, snapshot.labels)
@@ -112,6 +119,8 @@ class OfflineRun:
         labelled = self._segmenter.process(scan.cloud.xyz, intensity, pose, scan.stamp_ns * 1e-9)
         self.result.note_times("segmentation", labelled.timings_ms)
         published = Labels(labelled.labels, labelled.confidence)
+        if self._stream is not None:
+            self._stream.add(scan.stamp_ns, time.time_ns(), labelled.labels, labelled.confidence)
         self.result.segmentation.add(scan.cloud.xyz, scan.labels, published, pose)
         self.result.answered["segmentation"] = self.result.answered.get("segmentation", 0) + 1
 

@@ -59,6 +59,8 @@ class EvaluateOptions:
     """Parameters of the registration, as text."""
     out: Path = Path("out/evaluate")
     """Folder for report, pictures, trajectories and logs."""
+    keep_labels: bool = False
+    """Whether the labels of every scan stay in the folder, as ``record.labels``."""
     max_rate: float = 100.0
     """Highest rate that is tried [Hz]."""
     trial: float = 20.0
@@ -148,6 +150,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("segment", "register"):
         add(f"--{name}", action="append", default=[], metavar="NAME:=VALUE",
             help=f"parameter of {name}, such as {_EXAMPLES[name]}")  # fmt: skip
+    add("--keep-labels", action="store_true", help="leave all published labels in OUT/record.labels, 3 bytes a point")
     add("--max-rate", type=float, default=EvaluateOptions.max_rate, help="mode rate: highest rate to try [Hz]")
     add("--trial", type=float, default=EvaluateOptions.trial, help="mode rate: length of a trial [s]")
     add("--map-points", type=int, default=EvaluateOptions.map_points, help="most points in the report's 3D view")
@@ -180,6 +183,7 @@ def options_of(args: argparse.Namespace) -> EvaluateOptions:
         segment=parameters_of(args.segment),
         register=parameters_of(args.register),
         out=args.out,
+        keep_labels=args.keep_labels,
         max_rate=args.max_rate,
         trial=args.trial,
         map_points=args.map_points,
