@@ -82,9 +82,9 @@ $(STAMPS)/torch: constraints.txt | $(STAMPS)/venv
 	fi
 	touch $@
 
-$(STAMPS)/pip: requirements.txt requirements-train.txt requirements-ros.txt requirements-dev.txt constraints.txt $(STAMPS)/torch | $(STAMPS)/system
+$(STAMPS)/pip: requirements.txt requirements-train.txt requirements-evaluation.txt requirements-ros.txt requirements-dev.txt constraints.txt $(STAMPS)/torch | $(STAMPS)/system
 	@echo "installing Python packages and the ROS 2 wheels"
-	$(PIP) install -q -c constraints.txt -r requirements.txt -r requirements-train.txt -r requirements-ros.txt -r requirements-dev.txt
+	$(PIP) install -q -c constraints.txt -r requirements.txt -r requirements-train.txt -r requirements-evaluation.txt -r requirements-ros.txt -r requirements-dev.txt
 	touch $@
 
 # --- the package: built again when the interfaces, the build files or the list of files change; edits are live

@@ -31,6 +31,8 @@ COMMANDS = (
     Command("segment", "kpconv_ros.evaluation.segment_command", "label every point of a file, with a picture"),
     Command("run", "kpconv_ros.nodes.run", "run a node: segment, simulate, replay, record"),
     Command("demo", "kpconv_ros.evaluation.demo", "simulator and live segmentation for a minute: table and pictures"),
+    Command("evaluate", "kpconv_ros.evaluation.replay.command", "a recording offline or live, as a report for people"),
+    Command("compare", "kpconv_ros.evaluation.report.compare", "reports of evaluate side by side; for CI"),
     Command("score", "kpconv_ros.evaluation.score", "play a labelled bag through the live node and score its labels"),
     Command("score-odometry", "kpconv_ros.evaluation.score_odometry", "a recording through the live register node"),
     Command("score-sequences", "kpconv_ros.evaluation.score_sequences", "score left-out sequences of a KITTI layout"),
