@@ -37,7 +37,9 @@ def call_convolutions(dtype: torch.dtype, channels: int) -> None:
     """Launch forward and backward of the rigid and the deformable layer."""
     lists = kernel_sum.row_lists(torch.zeros(41, dtype=torch.int32), torch.zeros(400, dtype=torch.int32))
     pairs = kernel_sum.Pairs(torch.zeros(40, 3), torch.zeros(50, 3), lists)
-    features, weights = (torch.zeros(*size, dtype=dtype, requires_grad=True) for size in ((50, channels), (15, channels, 8)))
+    features, weights = (
+        torch.zeros(*size, dtype=dtype, requires_grad=True) for size in ((50, channels), (15, channels, 8))
+    )
     for points in (torch.zeros(1, 15, 3), torch.zeros(40, 15, 3, requires_grad=True)):
         kernel_sum.kernel_sum(features, weights, pairs, points, 0.1).sum().backward()
     pooling.max_pool(features, lists).sum().backward()
