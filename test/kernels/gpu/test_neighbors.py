@@ -42,6 +42,9 @@ def test_lists_hold_what_lies_within_the_radius_and_nothing_else(device: torch.d
     assert counts.tolist() == [len(rows) for rows in expected] and counts.max() > 5 and counts[0] == 0
     found = [columns[starts[q] : starts[q + 1]].tolist() for q in range(len(queries))]
     assert [set(rows) for rows in found] == expected
+    room = int(starts[-1]) - 2  # what does not fit is left out, and nothing is written behind it
+    assert list_neighbors(*search, 0.35, starts, room).equal(columns[:room])
+    assert list_neighbors(*search, 0.35, starts, room + 4)[-2:].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("most", [1, 5, 40])
