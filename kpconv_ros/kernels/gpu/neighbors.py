@@ -73,7 +73,7 @@ def _count(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _fill(  # type: ignore[no-untyped-def]
-    queries, keys, table, begins, ends, order, points, starts, columns, limit, shift, mask, BLOCK: tl.constexpr
+    queries, keys, table, begins, ends, order, points, starts, columns, limit, shift, mask, room, BLOCK: tl.constexpr
 ):
     query = tl.program_id(0).to(tl.int64)
     qx, qy, qz = tl.load(queries + 3 * query), tl.load(queries + 3 * query + 1), tl.load(queries + 3 * query + 2)
@@ -83,7 +83,8 @@ def _fill(  # type: ignore[no-untyped-def]
     for first in range(0, total, BLOCK):
         near = _look(first, begin, upto, total, order, points, qx, qy, qz, limit, BLOCK)
         held = (near != NONE).to(tl.int32)
-        tl.store(columns + place + tl.cumsum(held, 0) - 1, near.to(tl.int32), mask=held > 0)
+        target = place + tl.cumsum(held, 0) - 1
+        tl.store(columns + target, near.to(tl.int32), mask=(held > 0) & (target < room))
         place += tl.sum(held, 0)
 
 
@@ -132,17 +133,17 @@ def count_neighbors(queries: Tensor, keys: Tensor, cells: CellTable, radius: flo
 def list_neighbors(
     queries: Tensor, keys: Tensor, cells: CellTable, radius: float, row_starts: Tensor, num_pairs: int
 ) -> Tensor:
-    """List the supports within ``radius`` of each query, in no order: ``(num_pairs,)`` int32.
+    """List the supports within ``radius`` of each query, in no order: ``(num_pairs,)`` int32, 0 where there is no pair.
 
     Args:
         queries, keys, cells, radius: As in :func:`find_nearest_few`.
         row_starts: Sums of the counts of :func:`count_neighbors`, ``(M + 1,)`` int32.
-        num_pairs: The last of them.
+        num_pairs: The last of them; fewer leave pairs out, more leave places empty.
     """
-    columns = torch.empty(num_pairs, dtype=torch.int32, device=queries.device)
+    columns = torch.zeros(num_pairs, dtype=torch.int32, device=queries.device)
     if len(queries) and len(cells.points):
         places, scalars = _places(queries, keys, cells), _scalars(cells, radius)
-        _fill[(len(queries),)](*places, row_starts, columns, *scalars, BLOCK=FEWEST, num_warps=1)
+        _fill[(len(queries),)](*places, row_starts, columns, *scalars, num_pairs, BLOCK=FEWEST, num_warps=1)
     return columns
 
 

@@ -35,9 +35,9 @@ def random_layer(num_supports: int, channels: int, out: int, num_kernels: int) -
     return features, weights, (torch.rand(1, num_kernels, 3, generator=generator) - 0.5) * 0.6
 
 
-@pytest.mark.parametrize(("channels", "num_kernels"), [(1, 15), (5, 15), (64, 15), (80, 7), (16, 20)])
+@pytest.mark.parametrize(("channels", "num_kernels"), [(1, 15), (80, 7), (16, 20)])
 def test_the_rigid_sum_is_that_of_the_paper(device: torch.device, channels: int, num_kernels: int) -> None:
-    hood = random_neighborhood(9, 60, radius=0.7)  # the first query has no neighbours, some more than a block of them
+    hood = random_neighborhood(5, 60, radius=0.7)  # the first query has no neighbours, some more than a block of them
     assert hood.lists.row_starts.diff().max() > 32
     features, weights, points = random_layer(60, channels, 6, num_kernels)
     out = kernel_sum(features.to(device), weights.to(device), pairs_of(hood, device), points.to(device), SIGMA)
