@@ -167,10 +167,11 @@ class ReplayNode(Node):
                 output.wait_for_all_acked(Duration(seconds=DELIVERY_PATIENCE))
 
     def _play_once(self) -> None:
-        begin_ns, begin, num_before, cloud_ns = None, time.monotonic(), self.num_clouds, -1
+        begin_ns, begin, num_before, cloud_ns = None, 0.0, self.num_clouds, -1
         messages = self.recording.messages(self.config.start, self.config.duration or None)
         for message in every_nth_cloud(messages, self.config.stride):
-            begin_ns = message.stamp_ns if begin_ns is None else begin_ns
+            if begin_ns is None:
+                begin_ns, begin = message.stamp_ns, time.monotonic()  # not before: it may take a while to load them
             if self._window is None:
                 self._wait_until_due(begin_ns, message.stamp_ns, begin)
             elif message.kind != ODOMETRY_KIND and message.stamp_ns > cloud_ns:  # a new scan, or its ground truth
