@@ -15,7 +15,9 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_typestore
 
-from kpconv_ros.data.damaged_bags import DamageError, SalvagedReader
+from kpconv_ros.data.damage import DamageError
+from kpconv_ros.data.damaged_bags import SalvagedReader
+from kpconv_ros.data.damaged_sqlite import has_cut_database
 
 POINTCLOUD2 = "sensor_msgs/msg/PointCloud2"
 ODOMETRY = "nav_msgs/msg/Odometry"
@@ -56,6 +58,8 @@ class BagReader:
             raise BagError(f"{self.path}: no such bag")
         self.is_ros1 = self.path.suffix == _ROS1_SUFFIX
         try:
+            if has_cut_database(self.path):
+                raise BagError("the database is shorter than its head says")
             self._reader: Any = AnyReader([self.path], default_typestore=get_typestore(Stores.LATEST))
             self._reader.open()
             # ROS 1 definitions have another Header, so its messages are converted by ROS 2's definitions.

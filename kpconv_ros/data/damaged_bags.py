@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can still be read of a bag whose end, index or metadata is missing: from its beginning to the damage.
 
-MCAP: https://mcap.dev/spec; ROS 1: the bag format 2.0 of the ROS wiki; sqlite3: the tables of rosbag2.
+MCAP: https://mcap.dev/spec; ROS 1: the bag format 2.0 of the ROS wiki.
 """
 
 from __future__ import annotations
 
 import bz2
 import importlib
-import sqlite3
 import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,24 +18,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 from rosbags.typesys.msg import normalize_msgtype
 
+from kpconv_ros.data.damage import DamageError, Found, SalvagedConnection
+from kpconv_ros.data.damaged_sqlite import SQLITE_MAGIC, read_sqlite
+
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 ROS1_MAGIC = b"#ROSBAG V2.0\n"
-SQLITE_MAGIC = b"SQLite format 3\0"
 MCAP_SCHEMA, MCAP_CHANNEL, MCAP_MESSAGE, MCAP_CHUNK, MCAP_DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
 ROS1_MESSAGE, ROS1_CHUNK, ROS1_CONNECTION = 2, 5, 7
-LARGEST_RECORD = 1 << 32
-"""Bytes; a length beyond it is damage."""
-
-
-class DamageError(ValueError):
-    """The place where a bag cannot be read any further."""
-
-
-class SalvagedConnection(NamedTuple):
-    """A topic and the type of its messages."""
-
-    topic: str
-    msgtype: str
 
 
 class SalvagedTopic(NamedTuple):
@@ -44,10 +32,6 @@ class SalvagedTopic(NamedTuple):
 
     msgtype: str
     msgcount: int
-
-
-Found = tuple[SalvagedConnection, int, bytes]
-"""Connection, stamp in nanoseconds, serialised message."""
 
 
 class SalvagedReader:
@@ -209,31 +193,11 @@ def _ros1_fields(head: bytes) -> dict[str, bytes]:
     return fields
 
 
-def read_sqlite(path: Path) -> Iterator[Found]:
-    """Iterate over the messages of a sqlite3 storage until a page is missing.
-
-    Raises:
-        DamageError: There.
-    """
-    query = "SELECT topic_id, timestamp, data FROM messages ORDER BY id"
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
-        try:
-            connection.execute("PRAGMA writable_schema=ON")  # else a file shorter than its head says is not read at all
-            topics = connection.execute("SELECT id, name, type FROM topics").fetchall()
-            connections = {number: SalvagedConnection(str(name), str(msgtype)) for number, name, msgtype in topics}
-            for number, stamp_ns, data in connection.execute(query):
-                yield connections[number], int(stamp_ns), bytes(data)
-        finally:
-            connection.close()
-    except (sqlite3.Error, TypeError, ValueError, KeyError) as error:
-        raise DamageError(f"{path.name}: {error}") from error
-
-
 def _read_exactly(file: BinaryIO, length: int, chunk_may_be_cut: bool = False) -> bytes:
-    if length > LARGEST_RECORD:
-        raise DamageError(f"got a record of {length} bytes, expected at most {LARGEST_RECORD}")
-    data = file.read(length)
+    place = file.tell()
+    rest = file.seek(0, 2) - place  # read() makes room for all that it is asked for, which damage may set to anything
+    file.seek(place)
+    data = file.read(min(length, rest))
     if len(data) < length and not (chunk_may_be_cut and data):
         raise DamageError(f"the file ends inside a record: got {len(data)} bytes, expected {length}")
     return data

@@ -26,25 +26,35 @@ MIN_POSES = 3
 EVO_MISSING = "ATE and RPE need evo (Python 3.11 or newer): pip install -r requirements-evaluation.txt"
 
 
-def ate(reference: Array, estimate: Array) -> dict[str, float]:
+def ate(reference: Array, estimate: Array) -> dict[str, Any]:
     """Absolute trajectory error: distances of positions after the best rigid alignment, metres.
+
+    A way that is a straight line, or a single place, leaves rotations open; then only the first poses are laid on each
+    other.
 
     Args:
         reference: Poses, ``(S, 4, 4)``, at least three.
         estimate: Poses at the same times, ``(S, 4, 4)``.
 
     Returns:
-        ``rmse``, ``mean``, ``median``, ``max`` as evo names them.
+        ``rmse``, ``mean``, ``median``, ``max`` as evo names them, and the ``alignment``: ``rigid`` or ``origin``.
 
     Raises:
         ModuleNotFoundError: Without evo.
     """
     metrics, trajectory = _import_evo()
+    from evo.core.geometry import GeometryException
+
     true, moved = (trajectory.PosePath3D(poses_se3=list(poses)) for poses in (reference, estimate))
-    moved.align(true)
+    alignment = "rigid"
+    try:
+        moved.align(true)
+    except GeometryException:
+        moved.align_origin(true)
+        alignment = "origin"
     metric = metrics.APE(metrics.PoseRelation.translation_part)
     metric.process_data((true, moved))
-    return _statistics(metric)
+    return {**_statistics(metric), "alignment": alignment}
 
 
 def rpe(reference: Array, estimate: Array, relation: str) -> dict[str, float]:

@@ -10,6 +10,12 @@ from typing import Any
 
 from kpconv_ros.nodes.run import FASTDDS_VARIABLES
 
+EVALUATE_ARGUMENTS = (
+    *("sequence", "mode", "parts", "model", "device", "poses", "extrinsic"),
+    *("points_topic", "ground_truth_topic", "odometry_topic", "start", "duration", "stride", "out"),
+)
+"""Launch arguments that ``kpconv-ros evaluate`` has too."""
+
 
 def declare_arguments(arguments: dict[str, tuple[str, str]]) -> list[Any]:
     """Launch arguments from a table of names, defaults and descriptions."""
@@ -38,6 +44,21 @@ def replay_parameters(value: dict[str, str]) -> dict[str, object]:
         "rate": float(value["bag_rate"]),
         "clock": as_bool(value["use_sim_time"]),
     }
+
+
+def evaluate_arguments(value: dict[str, str]) -> list[str]:
+    """The words of ``kpconv-ros evaluate`` that say what launch arguments do; those left empty are left out.
+
+    Raises:
+        ValueError: If there is no bag.
+    """
+    if not value["bag"]:
+        raise ValueError("bag: got nothing, expected a bag or a KITTI-layout folder")
+    words = [value["bag"]]
+    for name in EVALUATE_ARGUMENTS:
+        if value[name]:
+            words += [f"--{name.replace('_', '-')}", *(value[name].split() if name == "extrinsic" else [value[name]])]
+    return words
 
 
 def extrinsic_parameters(text: str) -> dict[str, object]:

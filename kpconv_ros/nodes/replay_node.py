@@ -105,6 +105,7 @@ class ReplayNode(Node):
     def __init__(self) -> None:
         super().__init__("replay")
         self._stop, self._done = threading.Event(), threading.Event()
+        self._log: PublicationLog | None = None
         self._player = threading.Thread(target=self._play, name="player", daemon=True)
         self.config = declare_config(self, ReplayConfig)
         check_no_unknown_parameters(self)
@@ -116,7 +117,7 @@ class ReplayNode(Node):
         }
         self._broadcast = make_broadcaster(self) if self.config.publish_tf else None
         self._clock_output = self.create_publisher(Clock, "/clock", stream_qos()) if self.config.clock else None
-        self._log = PublicationLog(Path(self.config.log)) if self.config.log else None
+        self._log = _open_log(self.config.log)
         self._window: AnswerWindow | None = None
         if self.config.mode in WINDOW_OF_MODE:
             self._window = AnswerWindow(WINDOW_OF_MODE[self.config.mode])
@@ -167,10 +168,11 @@ class ReplayNode(Node):
                 output.wait_for_all_acked(Duration(seconds=DELIVERY_PATIENCE))
 
     def _play_once(self) -> None:
-        begin_ns, begin, num_before, cloud_ns = None, time.monotonic(), self.num_clouds, -1
+        begin_ns, begin, num_before, cloud_ns = None, 0.0, self.num_clouds, -1
         messages = self.recording.messages(self.config.start, self.config.duration or None)
         for message in every_nth_cloud(messages, self.config.stride):
-            begin_ns = message.stamp_ns if begin_ns is None else begin_ns
+            if begin_ns is None:
+                begin_ns, begin = message.stamp_ns, time.monotonic()  # not before: it may take a while to load them
             if self._window is None:
                 self._wait_until_due(begin_ns, message.stamp_ns, begin)
             elif message.kind != ODOMETRY_KIND and message.stamp_ns > cloud_ns:  # a new scan, or its ground truth
@@ -272,6 +274,13 @@ def _open(config: ReplayConfig) -> Recording:
         return ThereAndBack(recording) if config.stamps_go_on else recording
     except (BagError, KittiError) as error:
         raise ParameterError(f"path: {error}") from error
+
+
+def _open_log(path: str) -> PublicationLog | None:
+    try:
+        return PublicationLog(Path(path)) if path else None
+    except BagError as error:
+        raise ParameterError(f"log: {error}") from error
 
 
 if __name__ == "__main__":

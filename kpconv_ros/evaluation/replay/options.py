@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from kpconv_ros.config_io import ConfigError, parse_yaml
 from kpconv_ros.data.recorded_scans import ScanSelection
 
 MODES = ("offline", "live", "rate")
@@ -212,6 +212,6 @@ def values_of(parameters: Mapping[str, str]) -> dict[str, Any]:
         EvaluationError: If one is no YAML.
     """
     try:
-        return {name: yaml.safe_load(text) for name, text in parameters.items()}
-    except yaml.YAMLError as error:
+        return {name: parse_yaml(text) for name, text in parameters.items()}
+    except ConfigError as error:
         raise EvaluationError(f"got parameters {dict(parameters)}, expected YAML values: {error}") from error

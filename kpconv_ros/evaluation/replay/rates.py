@@ -114,6 +114,7 @@ def fill_in(result: RunResult, found: RateFound, trials: LiveTrials, path: Path)
             for trial in trials.trials
         ],
     }
+    result.num_given = 0 if verified is None else verified.num_scans
     if verified is None:
         result.problems.append(
             f"no rate held: each had {100 * DROP_LIMIT:g} % of drops or more, or some at {SAFE_SHARE:g} of it"
@@ -121,7 +122,6 @@ def fill_in(result: RunResult, found: RateFound, trials: LiveTrials, path: Path)
         return
     published = trials.publications[trials.trials.index(verified)]
     begin, end = min(published.values()), max(published.values()) + int(SETTLE * 1e9)
-    result.num_scans = len(published)
     for node, answers in read_answers(path, begin, end).items():
         part = PART_OF_NODE[node]
         result.answered[part] = len(answers.keys() & published.keys())

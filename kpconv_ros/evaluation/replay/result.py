@@ -18,7 +18,9 @@ class RunResult:
     """Counts and times, filled in while a recording runs."""
 
     num_scans: int = 0
-    """Scans that were given to the parts."""
+    """Scans that were read."""
+    num_given: int | None = None
+    """Scans that were given to the parts, if not all of those that were read, each once."""
     points: int = 0
     """Points of them all."""
     length: float = 0.0

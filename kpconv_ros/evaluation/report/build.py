@@ -31,6 +31,7 @@ class ReportError(ValueError):
 def build_report(result: RunResult, recording: Recording, options: EvaluateOptions) -> dict[str, Any]:
     """Sum a run up, ready for JSON; a number that does not exist is None."""
     parts = {"segmentation": result.segmentation, "registration": result.registration}
+    num_given = result.num_scans if result.num_given is None else result.num_given
     return {
         "schema": SCHEMA_NAME,
         "version": VERSION,
@@ -41,9 +42,9 @@ def build_report(result: RunResult, recording: Recording, options: EvaluateOptio
         "problems": result.problems,
         "scans": {
             part: {
-                "given": result.num_scans,
+                "given": num_given,
                 "answered": result.answered.get(part, 0),
-                "dropped": result.num_scans - result.answered.get(part, 0),
+                "dropped": num_given - result.answered.get(part, 0),
             }
             for part in options.parts
         },

@@ -67,7 +67,8 @@ def _rate_lines(search: dict[str, Any] | None) -> list[str]:
     if search is None:
         return []
     trials = [
-        f"  {trial['rate_hz']:7.2f} Hz: {sum(trial['dropped'].values())} of {trial['scans']} dropped"
+        f"  {trial['rate_hz']:7.2f} Hz: of {trial['scans']} scans dropped "
+        + ", ".join(f"{number} ({part})" for part, number in trial["dropped"].items())
         for trial in search["trials"]
     ]
     return [
