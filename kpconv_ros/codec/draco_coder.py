@@ -86,7 +86,7 @@ class DracoCoder:
             raise CodecError("got a cell twice, expected every cell once")
         cell = cell_size(rung)
         points = (indices[order] + (0.5, 0.5, lowest + 0.5)) * cell
-        points[:, :2] = np.minimum(points[:, :2], TILE_SIZE)
+        points[:, :2] = np.minimum(points[:, :2], TILE_SIZE - 1e-3)  # a point on the edge is the next tile's
         content = TileContent(points.astype(np.float32), labels)
         check_content(content)
         return content
