@@ -15,8 +15,15 @@ import numpy as np
 from kpconv_ros.data.semantic_kitti import KittiSequence
 from kpconv_ros.data.simulator import Simulator, SimulatorConfig
 from kpconv_ros.evaluation.link_run import Incident, LinkRun, Source, drive
-from kpconv_ros.evaluation.link_truth import COMPLETE, NEAR, PassedTile, PlacedScan, TileResult, judge_tiles
-from kpconv_ros.evaluation.link_truth import passed_tiles as find_passed_tiles
+from kpconv_ros.evaluation.link_truth import (
+    COMPLETE,
+    NEAR,
+    PassedTile,
+    PlacedScan,
+    TileResult,
+    judge_tiles,
+    passed_tiles,
+)
 from kpconv_ros.evaluation.live_run import ros_parameters
 from kpconv_ros.evaluation.thin_link import BURST_BYTES, check_can_link, most_in_a_second
 from kpconv_ros.geometry.se3 import transform_points
@@ -25,6 +32,7 @@ from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
 SPEED = 10.0  # m/s
 SCAN_RATE = 5.0  # Hz
 ALLOWED = 5.0  # s after passing
+RUN_UP = 5.0  # s of driving that do not count, in which the nodes find the scans
 KITTI_RATE = 0.1  # of the recorded speed: ten scans in ten seconds
 
 
@@ -84,18 +92,18 @@ def courses(args: argparse.Namespace) -> Iterator[tuple[str, Course, list[Incide
 def street_course(length: float, seed: int) -> Course:
     """A drive through the simulated street, with the labels of the simulator."""
     config = SimulatorConfig(ego_speed=SPEED, rate=SCAN_RATE)
-    duration = length / SPEED
+    duration = RUN_UP + length / SPEED
     num_scans = int(duration * SCAN_RATE)
     simulator = Simulator(config, seed)
 
     def scans() -> Iterator[PlacedScan]:
-        for number in range(num_scans):
+        for number in range(int(RUN_UP * SCAN_RATE), num_scans):
             scan = simulator.scan(number / SCAN_RATE)
             yield place(scan.points, scan.labels, scan.T_map_sensor)
 
     parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=seed)
     source = Source("simulate", parameters, duration, num_scans, 1.0 / SCAN_RATE)
-    return Course(source, find_passed_tiles(scans(), with_last=False), num_scans)
+    return Course(source, passed_tiles(scans(), at_end=False), num_scans)
 
 
 def kitti_course(folder: Path, sequence: str) -> Course:
@@ -111,7 +119,7 @@ def kitti_course(folder: Path, sequence: str) -> Course:
     parameters = ros_parameters(path=str(folder.resolve()), sequence=sequence, rate=KITTI_RATE, clock=False)
     period = 0.1 / KITTI_RATE
     source = Source("replay", parameters, len(recorded) * period, len(recorded), period)
-    return Course(source, find_passed_tiles(scans(), with_last=True), len(recorded))
+    return Course(source, passed_tiles(scans(), at_end=True), len(recorded))
 
 
 def place(points: Any, labels: Any, T_map_sensor: Any) -> PlacedScan:
@@ -124,7 +132,10 @@ def place(points: Any, labels: Any, T_map_sensor: Any) -> PlacedScan:
 
 def report_of(run: LinkRun, course: Course, rate: int) -> dict[str, Any]:
     """The numbers of a run."""
-    results = judge_tiles(course.tiles, run.poses[:, 0], run.started, run.versions, ALLOWED)
+    began = float(run.poses[0, 0])
+    span = (run.started + run.incident.span[0], run.started + run.incident.span[1])
+    results = judge_tiles(course.tiles, run.poses, run.versions, span, began, ALLOWED)
+    held_up = [result.delay for result in results if result.is_held_up]
     windows = {f"most_bytes_in_{window:g}_s": [round(most_in_a_second(run.samples, end, window)) for end in (0, 1)]
                for window in (1.0, 5.0)}  # fmt: skip
     sent = [run.samples[-1].sent[end] for end in (0, 1)]
@@ -135,6 +146,9 @@ def report_of(run: LinkRun, course: Course, rate: int) -> dict[str, Any]:
         "seconds": round(float(run.poses[-1, 0] - run.poses[0, 0]), 1),
         "metres": round(float(np.linalg.norm(run.poses[-1, 1:] - run.poses[0, 1:])), 1),
         **judged(results),
+        "held_up": len(held_up),
+        "held_up_complete": int(np.isfinite(held_up).sum()),
+        "held_up_delay_s": quantiles_of(held_up) if held_up else [],
         "sent_bytes": sent,
         "cap_bytes_a_second": rate // 8,
         **windows,
@@ -158,9 +172,22 @@ def judged(results: list[TileResult]) -> dict[str, Any]:
         "absent": int((~there).sum()),
         "points_shown": round(float((shown * points).sum() / points.sum()), 4),
         "chamfer_m": [round(float(value), 3) for value in np.percentile(chamfer[there], [50, 95])],
-        "delay_s": [round(float(np.sort(delays)[int(share * (len(delays) - 1))]), 1) for share in (0.5, 0.9, 0.95)],
+        "delay_s": quantiles_of(delays),
         "label_agreement": round(float(np.average([r.agreement for r in results], weights=points * shown)), 3),
     }
+
+
+def held_up_text(report: dict[str, Any]) -> str:
+    """What became of the tiles that the incident held up."""
+    if not report["held_up"]:
+        return "-"
+    return f"{report['held_up']}, {report['held_up_complete']}, {report['held_up_delay_s'][2]}"
+
+
+def quantiles_of(delays: Any) -> list[float]:
+    """Median, 90 % and 95 % of delays, of which some are infinite; seconds."""
+    ordered = np.sort(delays)
+    return [round(float(ordered[int(share * (len(ordered) - 1))]), 1) for share in (0.5, 0.9, 0.95)]
 
 
 def line_of(report: dict[str, Any]) -> str:
@@ -176,7 +203,7 @@ def table_of(reports: list[dict[str, Any]]) -> str:
     """A table of all runs."""
     columns = (
         *("run", "tiles", "complete in 5 s", "points shown", "Chamfer, 95 % [m]", "labels", "delay 95 % [s]"),
-        *("complete later", "B/s, most in 1 s, 5 s"),
+        *("complete later", "held up, complete, delay 95 % [s]", "B/s, most in 1 s, 5 s"),
     )
     rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for report in reports:
@@ -184,6 +211,7 @@ def table_of(reports: list[dict[str, Any]]) -> str:
             f"| {report['course']}, {report['incident']} | {report['tiles']} | {report['complete_in_time']:.1%} "
             f"| {report['points_shown']:.1%} | {report['chamfer_m'][0]:.3f}, {report['chamfer_m'][1]:.3f} "
             f"| {report['label_agreement']:.1%} | {report['delay_s'][2]} | {report['complete_at_the_end']:.1%} "
+            f"| {held_up_text(report)} "
             f"| {max(report['most_bytes_in_1_s'])}, {max(report['most_bytes_in_5_s'])} |"
         )
     return "\n".join(rows)

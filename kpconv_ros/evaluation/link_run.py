@@ -47,6 +47,15 @@ class Incident:
     encoder_dies: float | None = None
     """When it is killed and at once started again."""
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """From when to when nothing could arrive, whatever the nodes do."""
+        if self.cut is not None:
+            return self.cut
+        if self.encoder_dies is not None:
+            return self.encoder_dies, self.encoder_dies
+        return 0.0, self.decoder_starts
+
 
 @dataclass
 class LinkRun:
@@ -54,7 +63,7 @@ class LinkRun:
 
     incident: Incident
     started: float
-    """When the source was started."""
+    """When the source was started, from which the incident's times count."""
     samples: list[Sample]
     dropped: tuple[int, int]
     versions: dict[str, Any] = field(default_factory=dict)

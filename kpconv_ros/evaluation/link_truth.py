@@ -36,8 +36,8 @@ class PassedTile(NamedTuple):
     """A tile when the robot had passed it."""
 
     key: TileKey
-    scan: int
-    """Number of the scan by which it was passed."""
+    position: Array
+    """Of the sensor then, ``(3,)``, metres, map frame."""
     content: TileContent
 
 
@@ -46,54 +46,64 @@ class TileResult(NamedTuple):
 
     key: TileKey
     num_points: int
-    passed: float
-    """When the robot passed it, seconds after the start of the drive."""
+    due: float
+    """When the robot passed it, or later the incident ended; seconds after the start of the drive."""
+    is_held_up: bool
+    """Whether the incident ended later."""
     delay: float
-    """Seconds from then until it was complete, 0 if it was before; inf if never."""
+    """Seconds from when it was due until it was complete, 0 if it was before; inf if never."""
     shown: float
-    """Share of its points shown after the allowed time."""
+    """Share of its points shown when it had been due for the allowed time."""
     chamfer: float
     """Metres, then; inf if nothing was shown."""
     agreement: float
     """Share of its shown points whose nearest decoded point has the same label, then."""
 
 
-def passed_tiles(scans: Iterable[PlacedScan], with_last: bool) -> list[PassedTile]:
-    """The tiles of a drive along x, each with what was seen of it until the robot was past its far edge.
+def passed_tiles(scans: Iterable[PlacedScan], at_end: bool) -> list[PassedTile]:
+    """The tiles of a drive, each with what was seen of it.
 
     Args:
         scans: In the order of the drive.
-        with_last: Also those that the robot has not passed, as they are at the end.
+        at_end: Of all tiles until the end; else of those that a drive along x passes, until it is past the far edge.
     """
     tile_map, found = TileMap(TILE_SIZE, VOXEL_SIZE), dict[tuple[int, int], PassedTile]()
-    number = -1
-    for number, scan in enumerate(scans):
+    first: float | None = None
+    position = np.zeros(3)
+    for scan in scans:
+        position, first = scan.position, scan.position[0] if first is None else first
         tile_map.insert(scan.points, scan.labels)
         for key in tile_map.tiles.keys() - found.keys():
-            if scan.position[0] > (key[0] + 1) * TILE_SIZE:
-                found[key] = _passed(tile_map, key, number)
-    if with_last:
-        for key in tile_map.tiles.keys() - found.keys():
-            found[key] = _passed(tile_map, key, number)
+            if not at_end and first < (key[0] + 1) * TILE_SIZE < position[0]:
+                found[key] = _passed(tile_map, key, position)
+    if at_end:
+        found = {key: _passed(tile_map, key, position) for key in tile_map.tiles}
     return [tile for _, tile in sorted(found.items()) if len(tile.content.points) >= LEAST_POINTS]
 
 
-def _passed(tile_map: TileMap, key: tuple[int, int], number: int) -> PassedTile:
+def _passed(tile_map: TileMap, key: tuple[int, int], position: Array) -> PassedTile:
     tile = tile_map.tiles[key]
-    return PassedTile(TileKey(*key), number, TileContent(tile.points.copy(), tile.labels.copy()))
+    return PassedTile(TileKey(*key), position, TileContent(tile.points.copy(), tile.labels.copy()))
 
 
 def judge_tiles(
-    tiles: list[PassedTile], passed_at: Array, started: float, versions: dict[str, Any], allowed: float
+    tiles: list[PassedTile],
+    poses: Array,
+    versions: dict[str, Any],
+    incident: tuple[float, float],
+    started: float,
+    allowed: float,
 ) -> list[TileResult]:
     """Compare what the recorder behind the decoder saw with the tiles.
 
     Args:
         tiles: The truth.
-        passed_at: When each scan was published, ``(S,)``, seconds of the wall clock.
-        started: When the drive began, likewise.
+        poses: Time (seconds of the wall clock) and position of the robot, ``(P, 4)``.
         versions: The recorder's file.
-        allowed: Time after passing at which a tile is judged, seconds.
+        incident: From when to when something held up the link, seconds of the wall clock: tiles that were passed
+            meanwhile, or less than ``allowed`` before, are due at its end.
+        started: When the drive began, likewise.
+        allowed: Time after it is due at which a tile is judged, seconds.
     """
     ends = np.cumsum(versions["lengths"])
     of_key: dict[tuple[int, int], list[int]] = {}
@@ -101,32 +111,33 @@ def judge_tiles(
         of_key.setdefault((key[0], key[1]), []).append(row)
     results = []
     for tile in tiles:
-        at = float(passed_at[min(tile.scan, len(passed_at) - 1)])
+        passed = float(poses[np.square(poses[:, 1:] - tile.position).sum(axis=1).argmin(), 0])
+        is_held_up = incident[0] - allowed < passed < incident[1]
+        due = max(passed, incident[1]) if is_held_up else passed
         corner = np.array([tile.key.ix * TILE_SIZE, tile.key.iy * TILE_SIZE, 0.0])
         history = []
         for row in of_key.get(tile.key, []):
             rows = slice(ends[row] - versions["lengths"][row], ends[row])
             points = (versions["points"][rows] - corner).astype(np.float32)
             history.append((float(versions["times"][row]), TileContent(points, versions["labels"][rows])))
-        results.append(judge_tile(tile, history, at, started, allowed))
+        result = judge_tile(tile, history, due, allowed)
+        results.append(result._replace(due=due - started, is_held_up=is_held_up))
     return results
 
 
-def judge_tile(
-    tile: PassedTile, history: list[tuple[float, TileContent]], at: float, started: float, allowed: float
-) -> TileResult:
+def judge_tile(tile: PassedTile, history: list[tuple[float, TileContent]], due: float, allowed: float) -> TileResult:
     """Judge one tile by the versions of it that were shown, in the order of their times."""
     delay, judged = np.inf, None
     for shown_at, content in history:
-        if shown_at <= at + allowed:
+        if shown_at <= due + allowed:
             judged = content
         if np.isinf(delay) and _share_shown(tile.content, content)[0] >= COMPLETE:
-            delay = max(shown_at - at, 0.0)
-    if judged is None:
-        return TileResult(tile.key, len(tile.content.points), at - started, delay, 0.0, np.inf, 0.0)
-    shown, agreement = _share_shown(tile.content, judged)
-    chamfer = chamfer_distance(tile.content, judged)
-    return TileResult(tile.key, len(tile.content.points), at - started, delay, shown, chamfer, agreement)
+            delay = max(shown_at - due, 0.0)
+    shown, agreement, chamfer = 0.0, 0.0, float("inf")
+    if judged is not None:
+        shown, agreement = _share_shown(tile.content, judged)
+        chamfer = chamfer_distance(tile.content, judged)
+    return TileResult(tile.key, len(tile.content.points), due, False, delay, shown, chamfer, agreement)
 
 
 def _share_shown(truth: TileContent, shown: TileContent) -> tuple[float, float]:

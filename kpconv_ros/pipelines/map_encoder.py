@@ -39,7 +39,7 @@ class MapEncoderConfig:
     max_message: int = param(1240, "most bytes of packets in a message, so that it stays below the MTU", 128, 60000)
     message_overhead: int = param(190, "bytes that a message costs beside them: Ethernet, IP, UDP and RTPS headers",
                                   0, 2000)  # fmt: skip
-    burst: float = param(0.2, "time for which rate may be saved up [s]", 0.05, 60.0)
+    burst: float = param(0.5, "time for which rate may be saved up [s]", 0.05, 60.0)
     index_period: float = param(1.0, "time between two lists of what was sent [s]", 0.1, 60.0)
     schedule: TileScheduleConfig = param(TileScheduleConfig, "what makes a tile useful")
 
