@@ -101,7 +101,7 @@ def street_course(length: float, seed: int) -> Course:
             scan = simulator.scan(number / SCAN_RATE)
             yield place(scan.points, scan.labels, scan.T_map_sensor)
 
-    parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=seed)
+    parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=seed, consumers=2)  # encoder and recorder
     source = Source("simulate", parameters, duration, num_scans, 1.0 / SCAN_RATE)
     return Course(source, passed_tiles(scans(), at_end=False), num_scans)
 
@@ -116,7 +116,9 @@ def kitti_course(folder: Path, sequence: str) -> Course:
             assert scan.T_map_sensor is not None and scan.labels is not None
             yield place(scan.points, scan.labels, scan.T_map_sensor)
 
-    parameters = ros_parameters(path=str(folder.resolve()), sequence=sequence, rate=KITTI_RATE, clock=False)
+    parameters = ros_parameters(
+        path=str(folder.resolve()), sequence=sequence, rate=KITTI_RATE, clock=False, patience=10.0
+    )
     period = 0.1 / KITTI_RATE
     source = Source("replay", parameters, len(recorded) * period, len(recorded), period)
     return Course(source, passed_tiles(scans(), at_end=True), len(recorded))

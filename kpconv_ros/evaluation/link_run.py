@@ -19,6 +19,7 @@ from kpconv_ros.evaluation.thin_link import Sample, ThinLink
 
 LINK_DOMAIN = 70
 SETTLE = 8.0  # s in which the nodes start and find each other before the drive
+PATIENCE = 60.0  # s until the drive begins
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
@@ -63,7 +64,7 @@ class LinkRun:
 
     incident: Incident
     started: float
-    """When the source was started, from which the incident's times count."""
+    """When the drive began, from which the incident's times count."""
     samples: list[Sample]
     dropped: tuple[int, int]
     versions: dict[str, Any] = field(default_factory=dict)
@@ -91,8 +92,9 @@ def drive(
     """
     folder.mkdir(parents=True, exist_ok=True)
     records = [folder / f"{end}.npz" for end in ("robot", "receiver")]
-    for record in records:
-        record.unlink(missing_ok=True)
+    has_begun = records[0].with_suffix(".started")
+    for file in (*records, has_begun):
+        file.unlink(missing_ok=True)
     with ThinLink(rate, incident.loss) as link:
         with NodeProcesses(folder) as nodes:
             crew = _Crew(nodes, link, rate, records)
@@ -100,8 +102,9 @@ def drive(
             if not incident.decoder_starts:
                 crew.start_receiver()
             time.sleep(SETTLE)
-            started = time.time()
             nodes.start("source", source.arguments, source.node, link.within(0), crew.environment)
+            nodes.wait_until(has_begun.exists, "the drive to begin", PATIENCE)
+            started = time.time()
             tell(f"{incident.name}: driving for {source.duration:g} s")
             _live_through(crew, incident, source.duration + after, tell)
         run = LinkRun(incident, started, list(link.samples), link.dropped())

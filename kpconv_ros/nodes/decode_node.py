@@ -97,6 +97,13 @@ class DecodeNode(ScanNode[DecodeConfig]):
         is_silent = last and silence > self._settings.config.silence_limit
         return (f"no message for {silence:.0f} s",) if is_silent else ()
 
+    def destroy_node(self) -> None:
+        """Leave the link, whose thread must end before the process does."""
+        self._stop()
+        if self._link is not None:
+            self._link.destroy()
+        super().destroy_node()
+
     # --- in the worker's thread
 
     def _receive(self, message: Any) -> None:

@@ -105,6 +105,13 @@ class EncodeNode(ScanNode[EncodeConfig]):
         """Whether nobody hears."""
         return () if self._link is None or has_listener(self._latents) else ("no receiver was found",)
 
+    def destroy_node(self) -> None:
+        """Leave the link, whose thread must end before the process does."""
+        self._stop()
+        if self._link is not None:
+            self._link.destroy()
+        super().destroy_node()
+
     # --- in the worker's thread
 
     def _begin_map(self) -> None:
@@ -128,13 +135,14 @@ class EncodeNode(ScanNode[EncodeConfig]):
         self._stamp, self._frame = stamp, frame
         assert self._encoder is not None
         if len(points):
-            self._encoder.insert(points, labels, position, frame, time.monotonic())
+            insert = self._encoder.insert if self._poses is None else self._encoder.insert_scan
+            insert(points, labels, position, frame, time.monotonic())
         timings_ms = {"total": 1e3 * (time.perf_counter() - started)}
         limit_ms = 1e3 * config.processing_limit
         self.statistics.count_processed(timings_ms, limit_ms, facts_of(self._encoder), was_reset=was_reset)
 
     def _place(self, cloud: CloudFields, message: PointCloud2) -> tuple[Any, Any, str]:
-        """Points in the map frame, where the sensor is, and the frame's name."""
+        """Points in the map frame, where the robot is (in the middle of a map that rolls), and the frame's name."""
         frame = str(message.header.frame_id)
         if self._poses is None:
             return cloud.xyz, cloud.xyz.mean(axis=0) if len(cloud.xyz) else np.zeros(3), frame

@@ -99,12 +99,12 @@ class MapEncoder:
         """Sent so far, with the overhead of messages."""
 
     def insert(self, points: Array, labels: Array, position: Array, frame: str, now: float) -> int:
-        """Add points of a map, or of a scan that was laid into it.
+        """Add points of a map.
 
         Args:
             points: ``(N, 3)``, metres, map frame.
             labels: ``(N,)`` uint8, 0 is unknown.
-            position: Where the sensor is, ``(3,)``, metres, map frame.
+            position: Where the robot is, ``(3,)``, metres, map frame.
             frame: Name of the map frame.
             now: Time, seconds.
 
@@ -115,11 +115,15 @@ class MapEncoder:
             MappingError: If the shapes do not fit.
         """
         self._frame, self._position = frame, (float(position[0]), float(position[1]))
-        near = np.square(points[:, :2] - position[:2]).sum(axis=1) <= self.config.max_range**2
-        changed = self._map.insert(points[near], labels[near])
+        changed = self._map.insert(points, labels)
         for key, count in changed.items():
             self._schedule.note_change(key, len(self._map.tiles[key].voxels), count, now)
         return sum(changed.values())
+
+    def insert_scan(self, points: Array, labels: Array, position: Array, frame: str, now: float) -> int:
+        """Add points of a scan that was laid into the map, as `insert`, up to ``max_range`` from the sensor."""
+        near = np.square(points[:, :2] - position[:2]).sum(axis=1) <= self.config.max_range**2
+        return self.insert(points[near], labels[near], position, frame, now)
 
     def request(self, absent: Iterable[tuple[int, int]], lost: Iterable[tuple[int, int]], now: float) -> None:
         """The receiver has nothing of some tiles, and lacks the last code of others."""

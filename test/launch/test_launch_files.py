@@ -7,7 +7,7 @@ import ast
 import pytest
 import yaml
 
-FILES = ("segment", "register", "demo")
+FILES = ("segment", "register", "demo", "transmit", "receive")
 
 
 @pytest.fixture(params=FILES)
@@ -40,9 +40,9 @@ def test_every_file_of_config_that_it_names_exists(path, repository):
             assert (repository / "config" / name).is_file(), name
 
 
-@pytest.mark.parametrize("node", ["segment", "register"])
-def test_arguments_that_are_passed_on_are_parameters_of_the_node(repository, node):
-    tree = ast.parse((repository / "launch" / f"{node}.launch.py").read_text())
+@pytest.mark.parametrize(("file", "node"), [("segment", "segment"), ("register", "register"), ("transmit", "encode")])
+def test_arguments_that_are_passed_on_are_parameters_of_the_node(repository, file, node):
+    tree = ast.parse((repository / "launch" / f"{file}.launch.py").read_text())
     passed_on = next(
         ast.literal_eval(statement.value)
         for statement in tree.body
@@ -71,8 +71,8 @@ def test_launch_makes_its_nodes(repository, name):
 
     source = PythonLaunchDescriptionSource(str(repository / "launch" / f"{name}.launch.py"))
     context = launch.LaunchContext()
-    arguments = [("rviz", "false")]
-    if name != "demo":
+    arguments = [] if name in ("transmit", "receive") else [("rviz", "false")]
+    if name in ("segment", "register"):
         arguments += [("simulator", "true"), ("bag", "some.mcap")]
     if name == "register":
         arguments += [("base_frame", "base_link"), ("extrinsic", "0 0 1 0 0 0")]
@@ -90,5 +90,7 @@ def test_launch_makes_its_nodes(repository, name):
         "segment": ["rviz2", "segment", "rviz2", "register", "simulate", "replay"],
         "register": ["rviz2", "register", "simulate", "replay"],
         "demo": ["rviz2", "segment", "simulate"],
+        "transmit": ["encode"],
+        "receive": ["decode"],
     }
     assert executables == expected[name]
