@@ -30,6 +30,8 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("segment", "kpconv_ros.evaluation.segment_command", "label every point of a file, with a picture"),
     Command("run", "kpconv_ros.nodes.run", "run a node: segment, register, encode, decode, simulate ..."),
+    Command("encode", "kpconv_ros.evaluation.encode_command", "a labelled cloud as map tiles of few bytes"),
+    Command("decode", "kpconv_ros.evaluation.decode_command", "the cloud of such tiles"),
     Command("demo", "kpconv_ros.evaluation.demo", "simulator and live segmentation for a minute: table and pictures"),
     Command("evaluate", "kpconv_ros.evaluation.replay.command", "a recording offline or live, as a report for people"),
     Command("compare", "kpconv_ros.evaluation.report.compare", "reports of evaluate side by side; for CI"),

@@ -92,6 +92,21 @@ class DracoCoder:
         return content
 
 
+def encode_cloud(points: Array, step: float) -> bytes:
+    """A whole cloud by Draco alone, ``(N, 3)`` metres, positions rounded to ``step``: what tiles are compared with.
+
+    Raises:
+        CodecError: If there are no points, one is not finite, or they reach over more than 2^24 steps.
+    """
+    if not len(points) or not np.isfinite(points).all():
+        raise CodecError(f"got points {points.shape}, expected at least one, all finite")
+    indices = np.rint((points - points.min(axis=0)) / step).astype(np.int64)
+    bits = max(int(indices.max()).bit_length(), 1)
+    if bits > 24:
+        raise CodecError(f"got points over {indices.max()} steps, expected at most 2^24")
+    return _encode_draco(indices, bits, max(DRACO_LEVELS))
+
+
 def cell_size(rung: int) -> float:
     """Edge of the cells of a grid, metres."""
     return float(FINEST_CELL * 2.0 ** (rung / 4))

@@ -14,7 +14,7 @@ import numpy as np
 
 from kpconv_ros.data.semantic_kitti import KittiSequence
 from kpconv_ros.data.simulator import Simulator, SimulatorConfig
-from kpconv_ros.evaluation.link_run import Incident, LinkRun, Source, drive
+from kpconv_ros.evaluation.link_run import Incident, LinkRun, Source, carry_clouds, drive
 from kpconv_ros.evaluation.link_truth import (
     COMPLETE,
     NEAR,
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kitti", type=Path, help="also a folder with sequences/SS of a SemanticKITTI layout")
     parser.add_argument("--sequence", default="00", help="of it (default 00)")
     parser.add_argument("--rate", type=int, default=64000, help="of the link, bit/s each way (default 64000)")
-    parser.add_argument("--only", nargs="+", help="names of the runs to make, such as clean loss cut late restart")
+    parser.add_argument("--only", nargs="+", help="runs to make, of clean loss cut late restart clouds")
     parser.add_argument("--seed", type=int, default=0, help="of the street")
     parser.add_argument("--out", type=Path, default=Path("out/link"), help="folder for logs, records and link.json")
 
@@ -67,10 +67,38 @@ def run(args: argparse.Namespace) -> int:
             recorded = drive(course.source, incident, args.rate, folder.resolve(), 2 * ALLOWED)
             reports.append({"course": name, **report_of(recorded, course, args.rate)})
             print(line_of(reports[-1]), flush=True)
+    clouds = [] if args.only and "clouds" not in args.only else compare_clouds(args)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "link.json").write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
+    (args.out / "link.json").write_text(
+        json.dumps({"runs": reports, "clouds": clouds}, indent=1) + "\n", encoding="utf-8"
+    )
     print(f"\n{table_of(reports)}\nwritten: {args.out / 'link.json'}")
     return int(any(not report["within_cap"] for report in reports))
+
+
+def compare_clouds(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The scans themselves over the same link, along the same street."""
+    rows = []
+    num_scans = int((RUN_UP + args.length / SPEED) * SCAN_RATE)
+    parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=args.seed)
+    source = Source("simulate", parameters, num_scans / SCAN_RATE, num_scans, 1.0 / SCAN_RATE)
+    for codec in ("raw", "draco"):
+        for reliable in (False, True):
+            kind = "reliable" if reliable else "best effort"
+            folder = (args.out / f"clouds_{codec}_{kind.replace(' ', '_')}").resolve()
+            arrived, link = carry_clouds(source, codec, reliable, args.rate, folder)
+            ages = [entry["age_s"] for entry in arrived]
+            rows.append({
+                "codec": codec,
+                "reliability": kind,
+                "scans_sent": num_scans,
+                "scans_arrived": len(arrived),
+                "bytes_a_scan": int(np.median([entry["bytes"] for entry in arrived])) if arrived else None,
+                "age_s": round(float(np.median(ages)), 2) if ages else None,
+                "sent_bytes": link.samples[-1].sent[0],
+            })  # fmt: skip
+            print(f"{codec}, {kind}: {len(arrived)} of {num_scans} scans arrived {rows[-1]}", flush=True)
+    return rows
 
 
 def courses(args: argparse.Namespace) -> Iterator[tuple[str, Course, list[Incident]]]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -115,18 +116,51 @@ def drive(
     return run
 
 
+def carry_clouds(source: Source, codec: str, reliable: bool, rate: int, folder: Path) -> tuple[list[Any], ThinLink]:
+    """Send the scans themselves over the link; returns what arrived, and the link with its counters.
+
+    Args:
+        source: Who publishes the scans.
+        codec: ``raw`` or ``draco``.
+        reliable: Whether DDS repeats what is lost.
+        rate: Of the link, bits a second each way.
+        folder: For logs and records.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / "arrived.json"
+    common: dict[str, Any] = {"codec": codec, "reliable": reliable, "link_domain": LINK_DOMAIN}
+    with ThinLink(rate) as link:
+        with NodeProcesses(folder) as nodes:
+            environment = link_environment()
+            sending = (*ros_parameters(**common), "-r", "~/input/points:=/lidar/points")
+            nodes.start("sender", sending, "carry_clouds", link.within(0), environment)
+            receiving = ros_parameters(output=str(record), **common)
+            nodes.start("receiver", receiving, "carry_clouds", link.within(1), environment)
+            time.sleep(SETTLE)
+            nodes.start("source", source.arguments, source.node, link.within(0), environment)
+            time.sleep(source.duration + SETTLE)
+        return list(json.loads(record.read_text(encoding="utf-8"))), link
+
+
+def link_environment() -> dict[str, str]:
+    """UDP alone, as between machines (processes of one share /dev/shm whatever their namespace), and rare discovery.
+
+    What the nodes of one end tell each other stays there.
+    """
+    profile = str(CONFIG / "fastdds_link.xml")
+    return {
+        "FASTDDS_DEFAULT_PROFILES_FILE": profile,
+        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
+
+
 class _Crew:
     """The nodes of both ends."""
 
     def __init__(self, nodes: NodeProcesses, link: ThinLink, rate: int, records: list[Path]) -> None:
         self.nodes, self.link, self._rate, self._records = nodes, link, rate, records
-        profile = str(CONFIG / "fastdds_link.xml")
-        # Processes of one machine share /dev/shm whatever their namespace: UDP alone, as between machines.
-        self.environment = {
-            "FASTDDS_DEFAULT_PROFILES_FILE": profile,
-            "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        }
+        self.environment = link_environment()
 
     def start_robot(self) -> None:
         recorder = (*ros_parameters(output=str(self._records[0])), "-r", "~/input/odometry:=/odom")

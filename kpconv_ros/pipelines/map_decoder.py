@@ -27,7 +27,7 @@ class MapDecoderConfig:
     keep_after_restart: bool = param(True, "tiles stay until a restarted sender replaces them; false where its map "
                                      "frame begins anew with it")  # fmt: skip
     request_after: float = param(0.5, "time for which a tile may be on its way before it is asked for [s]", 0.0, 60.0)
-    request_again: float = param(3.0, "time after which it is asked for again [s]", 0.1, 600.0)
+    request_again: float = param(2.0, "time after which it is asked for again [s]", 0.1, 600.0)
     request_tiles: int = param(24, "most tiles asked for at a time", 1, 1000)
 
 

@@ -24,6 +24,7 @@ from kpconv_ros.pipelines.tile_codec import TileCodec
 
 Array = NDArray[Any]
 INDEX_TILES = 40  # in one index, about 150 bytes
+NEWS_REPEATS = 2  # indices that tell of what was sent; one may be lost
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class MapEncoder:
         self._codes: dict[TileKey, list[bytes]] = {}
         self._indexed_at = now - config.index_period
         self._in_turn: deque[TileKey] = deque()
-        self._news: dict[TileKey, None] = {}
+        self._news: dict[TileKey, int] = {}
         self.sent: dict[TileKey, SentTile] = {}
         self.num_bytes = 0
         """Sent so far, with the overhead of messages."""
@@ -177,7 +178,7 @@ class MapEncoder:
 
     def _packets_of(self, choice: Choice, now: float) -> Sequence[bytes]:
         key = TileKey(*choice.key)
-        self._news[key] = None
+        self._news[key] = NEWS_REPEATS
         if choice.is_repetition:
             self._schedule.note_repeated(key, now)
             return self._codes[key]
@@ -200,9 +201,9 @@ class MapEncoder:
         return packets
 
     def _pack_index(self) -> bytes:
-        """What was sent since the last index, newest first, then others in turn."""
+        """What was sent lately, newest first, then others in turn."""
         keys = list(reversed(self._news))[:INDEX_TILES]
-        self._news.clear()
+        self._news = {key: left - 1 for key, left in self._news.items() if left > 1}
         for _ in range(min(INDEX_TILES - len(keys), len(self._in_turn))):
             keys.append(self._in_turn[0])
             self._in_turn.rotate(-1)
