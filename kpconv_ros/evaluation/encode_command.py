@@ -14,7 +14,7 @@ from kpconv_ros.codec.tile import TILE_SIZE, TileContent, TileKey
 from kpconv_ros.codec.tile_file import TileFile, pack_tile_file
 from kpconv_ros.data.clouds import read_cloud
 from kpconv_ros.mapping.tile_map import TileMap
-from kpconv_ros.pipelines.tile_codec import CodedTile, TileCodec
+from kpconv_ros.pipelines.tile_codec import CodedTile, TileCodecConfig, make_codec
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write")
     parser.add_argument("--max-bytes", type=int, default=4600, help="of a tile of 20 m (default %(default)s)")
     parser.add_argument("--voxel-size", type=float, default=0.2, help="one point of each is kept, metres (default 0.2)")
+    parser.add_argument("--latent-model", default="", help="name or folder of a NeuralQAAD coder (default: none)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Encode the file and say what became of it."""
-    cloud, codec = read_cloud(args.file), TileCodec()
+    cloud, codec = read_cloud(args.file), make_codec(TileCodecConfig(args.latent_model))
     labels = np.zeros(len(cloud.points), np.uint8) if cloud.labels is None else np.clip(cloud.labels, 0, 255)
     tile_map = TileMap(TILE_SIZE, args.voxel_size)
     tile_map.insert(cloud.points, labels.astype(np.uint8))

@@ -143,10 +143,7 @@ def carry_clouds(source: Source, codec: str, reliable: bool, rate: int, folder: 
 
 
 def link_environment() -> dict[str, str]:
-    """UDP alone, as between machines (processes of one share /dev/shm whatever their namespace), and rare discovery.
-
-    What the nodes of one end tell each other stays there.
-    """
+    """Rare discovery on the link; what the nodes of one end tell each other stays there."""
     profile = str(CONFIG / "fastdds_link.xml")
     return {
         "FASTDDS_DEFAULT_PROFILES_FILE": profile,

@@ -33,7 +33,7 @@ class Sample(NamedTuple):
 
 
 class ThinLink:
-    """Namespaces ``names[0]`` and ``names[1]`` while it is entered; all traffic stays in them."""
+    """Two namespaces, of network and of shared memory, as of two machines, while it is entered."""
 
     def __init__(self, rate: int, loss: float = 0.0, prefix: str = "kplink") -> None:
         """Describe the link.
@@ -46,6 +46,7 @@ class ThinLink:
         self.rate, self.loss = rate, loss
         self.names = (f"{prefix}a{os.getpid()}", f"{prefix}b{os.getpid()}")
         self.samples: list[Sample] = []
+        self._holders: list[subprocess.Popen[str]] = []
         self._stop = threading.Event()
         self._sampler = threading.Thread(target=self._sample, daemon=True)
 
@@ -71,7 +72,7 @@ class ThinLink:
 
     def within(self, end: int) -> list[str]:
         """The command that runs another one at an end (0 or 1) of the link."""
-        return ["ip", "netns", "exec", self.names[end]]
+        return ["nsenter", "-t", str(self._holders[end].pid), "-n", "-m", "--"]
 
     def cut(self) -> None:
         """Nothing passes any more."""
@@ -92,6 +93,7 @@ class ThinLink:
     def _make(self) -> None:
         for name in self.names:
             _run("ip", "netns", "add", name)
+            self._holders.append(_hold(name))
         _run("ip", "-n", self.names[0], "link", "add", DEVICE, "type", "veth", "peer", "name", DEVICE,
              "netns", self.names[1])  # fmt: skip
         for end, name in enumerate(self.names):
@@ -119,6 +121,9 @@ class ThinLink:
         _run(*self.within(end), "tc", "filter", "add", "dev", DEVICE, "parent", "ffff:", *match, *to_sink)
 
     def _remove(self) -> None:
+        for holder in self._holders:
+            holder.kill()
+            holder.wait()
         for name in self.names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
@@ -150,9 +155,9 @@ class ThinLink:
 
 def check_can_link() -> None:
     """Raise `LinkError` unless this machine lets us make namespaces with token buckets."""
-    for program in ("ip", "tc"):
+    for program, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nsenter", "util-linux")):
         if shutil.which(program) is None:
-            raise LinkError(f"the link needs the program {program} (package iproute2), which is not there")
+            raise LinkError(f"the link needs the program {program} (package {package}), which is not there")
     if os.geteuid() != 0:
         raise LinkError("the link needs network namespaces: run as root")
     name = f"kptry{os.getpid()}"
@@ -181,6 +186,16 @@ def _run(*command: str) -> str:
     if done.returncode:
         raise LinkError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
+
+
+def _hold(name: str) -> subprocess.Popen[str]:
+    """A process that keeps a namespace, and in it shared memory of its own: DDS would go that way round the link."""
+    script = "mount -t tmpfs tmpfs /dev/shm && echo ready && exec sleep infinity"
+    holder = subprocess.Popen(["ip", "netns", "exec", name, "sh", "-c", script], stdout=subprocess.PIPE, text=True)
+    if holder.stdout is None or holder.stdout.readline().strip() != "ready":
+        holder.kill()
+        raise LinkError(f"got no shared memory of its own for namespace {name}; mount -t tmpfs is not allowed here")
+    return holder
 
 
 def _write_in(within: list[str], path: str, text: str) -> None:

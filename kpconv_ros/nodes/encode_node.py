@@ -31,9 +31,10 @@ from kpconv_ros.nodes.run import use_large_messages
 from kpconv_ros.nodes.scan_node import LOG_PERIOD, ScanNode, Work
 from kpconv_ros.nodes.spinning import spin_node
 from kpconv_ros.pipelines.map_encoder import MapEncoder, MapEncoderConfig
+from kpconv_ros.pipelines.tile_codec import TileCodecConfig, make_codec
 
 NO_FACTS = {"tiles": 0, "backlog": "", "sent_kb": 0, "distortion_m": "", "tile_bytes": "", "coders": ""}
-SEND_PERIOD = 0.05  # s between two looks at what may be sent
+SEND_PERIOD = 0.025  # s between two looks at what may be sent
 TIME_JUMP = 1.0  # s backwards that begin a new map
 
 
@@ -58,6 +59,7 @@ class EncodeNode(ScanNode[EncodeConfig]):
         self._requests: LinkInput | None = None
         super().__init__("encode", EncodeConfig, NO_FACTS, **node_arguments)
         self._pose_settings = LiveConfig(self, PoseConfig)
+        self._codec_settings = LiveConfig(self, TileCodecConfig)
         self._pipeline_settings = LiveConfig(self, MapEncoderConfig, self._configure_pipeline)
         self._send_timer = self.create_timer(
             SEND_PERIOD, self._send_soon, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -68,7 +70,7 @@ class EncodeNode(ScanNode[EncodeConfig]):
         """Join the link and make the pipeline ready."""
         config = self._settings.config
         self.input_topic = "~/input/map" if config.input == "map" else "~/input/points"
-        self._classes = link_classes()
+        self._classes, self._codec = link_classes(), make_codec(self._codec_settings.config)
         self._link = Link(self, config.link_domain)
         self._latents = self._link.publisher(self._classes.tile, "~/output/latents")
         self._begin_map()
@@ -116,7 +118,7 @@ class EncodeNode(ScanNode[EncodeConfig]):
 
     def _begin_map(self) -> None:
         self._session = random.getrandbits(32)
-        self._encoder = MapEncoder(self._pipeline_settings.config, time.monotonic())
+        self._encoder = MapEncoder(self._pipeline_settings.config, time.monotonic(), self._codec)
         self._stamp, self._frame = 0.0, ""
 
     def _process(self, message: PointCloud2) -> None:

@@ -36,11 +36,11 @@ class MapEncoderConfig:
     max_range: float = param(40.0, "points farther than this from the sensor are left out [m]", 1.0, 1000.0, live=True)
     levels: tuple[int, ...] = param((500, 1100, 2300, 4600), "most bytes of a tile's codes, coarse to fine", 64, 16000)
     rate: float = param(64000.0, "hard cap of what is sent, headers included [bit/s]", 1000.0, 1e9)
-    reserve: float = param(0.08, "share of the rate that is left to the middleware's own messages", 0.0, 0.9)
+    reserve: float = param(0.1, "share of the rate that is left to the middleware's own messages", 0.0, 0.9)
     max_message: int = param(1240, "most bytes of packets in a message, so that it stays below the MTU", 128, 60000)
     message_overhead: int = param(190, "bytes that a message costs beside them: Ethernet, IP, UDP and RTPS headers",
                                   0, 2000)  # fmt: skip
-    burst: float = param(0.5, "time for which rate may be saved up [s]", 0.05, 60.0)
+    burst: float = param(0.25, "time for which rate may be saved up [s]", 0.05, 60.0)
     index_period: float = param(1.0, "time between two lists of what was sent [s]", 0.1, 60.0)
     schedule: TileScheduleConfig = param(TileScheduleConfig, "what makes a tile useful")
 

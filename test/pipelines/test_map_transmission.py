@@ -13,7 +13,7 @@ from kpconv_ros.codec.error import CodecError
 from kpconv_ros.codec.packet import join_batch, split_batch, unpack_packet
 from kpconv_ros.codec.tile import TileContent
 from kpconv_ros.config_io import ConfigError
-from kpconv_ros.pipelines.map_decoder import MapDecoder, MapDecoderConfig
+from kpconv_ros.pipelines.map_decoder import MapDecoder, MapDecoderConfig, lay_over
 from kpconv_ros.pipelines.map_encoder import MapEncoder, MapEncoderConfig
 from kpconv_ros.pipelines.tile_codec import CoderRange, TileCodec, chamfer_distance
 
@@ -192,6 +192,14 @@ def test_after_a_restart_of_the_sender_the_old_tiles_stay_until_they_are_replace
     assert scene.decoder.session == 2 and scene.decoder.count_missing() == before
     scene.run(12.0, drives=False)
     assert scene.all_is_there() and scene.share_shown() == 1.0
+
+
+def test_a_restarted_sender_replaces_what_it_sees_and_no_more():
+    old = TileContent(np.array([[1, 1, 0], [5, 5, 0], [5, 6, 0]], np.float32), np.array([1, 2, 3], np.uint8))
+    new = TileContent(np.array([[5.1, 5, 0]], np.float32), np.array([9], np.uint8))
+    laid = lay_over(new, old)
+    np.testing.assert_array_equal(laid.points, np.float32([[5.1, 5, 0], [1, 1, 0], [5, 6, 0]]))
+    assert laid.labels.tolist() == [9, 1, 3]
 
 
 def test_where_the_frame_begins_anew_the_old_tiles_go():
