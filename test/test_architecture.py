@@ -44,8 +44,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
     | {"layers", "shape_checkpoint", "sampling_checkpoint", "patch_sampler_checkpoint", "registration"},
     "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "shape_checkpoint"}
-    | {"sampling_checkpoint", "networks", "registration"},  # samplers are compared inside their tasks
-    "nodes": {"pipelines", "registration", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two generated
+    | {"sampling_checkpoint", "networks", "registration"}  # samplers are compared inside their tasks
+    | {"codec", "mapping"},  # tiles that came over a link are compared with those of the map
+    "nodes": {"pipelines", "registration", "codec", "data", "config_io", "checkpoint"} | {"msg", "srv"},  # generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }
 ROS = {

@@ -27,13 +27,15 @@ def declare_arguments(arguments: dict[str, tuple[str, str]]) -> list[Any]:
     ]
 
 
-def fastdds_profile(share: Path) -> list[Any]:
-    """Room for big clouds in Fast DDS' shared memory, unless the user has chosen a profile."""
+def fastdds_profile(share: Path, profile: Path | None = None) -> list[Any]:
+    """Set ``profile``, by default room for big clouds in Fast DDS' shared memory, unless the user has chosen one."""
     from launch.actions import SetEnvironmentVariable
 
     if any(name in os.environ for name in FASTDDS_VARIABLES):
         return []
-    return [SetEnvironmentVariable(name, str(share / "config" / "fastdds.xml")) for name in FASTDDS_VARIABLES]
+    return [
+        SetEnvironmentVariable(name, str(profile or share / "config" / "fastdds.xml")) for name in FASTDDS_VARIABLES
+    ]
 
 
 def replay_parameters(value: dict[str, str]) -> dict[str, object]:

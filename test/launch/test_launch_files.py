@@ -10,7 +10,7 @@ import yaml
 
 from kpconv_ros.evaluation.replay.options import add_arguments, options_of
 
-NODE_FILES = ("segment", "register", "demo")
+NODE_FILES = ("segment", "register", "demo", "transmit", "receive")
 FILES = (*NODE_FILES, "replay")
 
 
@@ -44,9 +44,9 @@ def test_every_file_of_config_that_it_names_exists(path, repository):
             assert (repository / "config" / name).is_file(), name
 
 
-@pytest.mark.parametrize("node", ["segment", "register"])
-def test_arguments_that_are_passed_on_are_parameters_of_the_node(repository, node):
-    tree = ast.parse((repository / "launch" / f"{node}.launch.py").read_text())
+@pytest.mark.parametrize(("file", "node"), [("segment", "segment"), ("register", "register"), ("transmit", "encode")])
+def test_arguments_that_are_passed_on_are_parameters_of_the_node(repository, file, node):
+    tree = ast.parse((repository / "launch" / f"{file}.launch.py").read_text())
     passed_on = next(
         ast.literal_eval(statement.value)
         for statement in tree.body
@@ -75,7 +75,7 @@ def test_launch_makes_its_nodes(repository, name):
 
     source = PythonLaunchDescriptionSource(str(repository / "launch" / f"{name}.launch.py"))
     context = launch.LaunchContext()
-    arguments = [("rviz", "false")]
+    arguments = [] if name in ("transmit", "receive") else [("rviz", "false")]
     if name in ("segment", "register"):
         arguments += [("simulator", "true"), ("bag", "some.mcap")]
     if name == "register":
@@ -94,6 +94,8 @@ def test_launch_makes_its_nodes(repository, name):
         "segment": ["rviz2", "segment", "rviz2", "register", "simulate", "replay"],
         "register": ["rviz2", "register", "simulate", "replay"],
         "demo": ["rviz2", "segment", "simulate"],
+        "transmit": ["encode"],
+        "receive": ["decode"],
     }
     assert executables == expected[name]
 
