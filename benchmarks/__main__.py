@@ -19,7 +19,7 @@ from benchmarks._inputs import DRIVE, FOLDER, load_drive, source
 from benchmarks._measure import HEADER, TUNED, Row, print_row
 
 ALLOCATORS = {"default": {}, "tuned": TUNED}
-DEFAULT_ONLY = ("node_overhead", "odometry")  # live processes, whose heap no benchmark sets; and no large temporaries
+DEFAULT_ONLY = ("emkd", "node_overhead", "odometry")  # no large temporaries, or processes whose heap is not set here
 
 
 def run(name: str, allocator: str) -> bool:

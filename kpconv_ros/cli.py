@@ -52,6 +52,8 @@ COMMANDS = (
     Command("train samplenet", "kpconv_ros.training.samplenet", "train a sampler of points for a task network"),
     Command("train patch-sampler", "kpconv_ros.training.patch_sampler", "train the sampler of points for registration"),
     Command("train map-codec", "kpconv_ros.training.map_codec", "train the coder of map tiles"),
+    Command("train neural-qaad", "kpconv_ros.training.neural_qaad", "train an autodecoder on a set of clouds"),
+    Command("compare-decoders", "kpconv_ros.training.decoder_comparison", "NeuralQAAD beside AtlasNetV2, in EM-kD"),
     Command("compare-trainings", "kpconv_ros.training.comparison", "train variants of one config and score them"),
     Command("train classify", "kpconv_ros.training.classify", "train a network that classifies single objects"),
     Command("train parts", "kpconv_ros.training.parts", "train a network that segments the parts of objects"),

@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint_import": {"checkpoint", "networks"},
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
     "sampling_checkpoint": {"checkpoint", "networks", "config_io", "data"},
+    "neural_qaad_checkpoint": {"checkpoint", "networks", "config_io"},
     "patch_sampler_checkpoint": {"checkpoint", "networks", "layers", "config_io"},
     "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"}
     | {"shape_checkpoint"},
@@ -35,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "shape_checkpoint",
         "sampling_checkpoint",
         "patch_sampler_checkpoint",
+        "neural_qaad_checkpoint",
         "registration",
         "evaluation",
         "pipelines",

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -50,15 +50,30 @@ class NodeProcesses:
         for name in reversed(list(self.nodes)):
             self.stop(name)
 
-    def start(self, name: str, arguments: Sequence[str] = ()) -> None:
-        """Start a node; ``arguments`` follow ``kpconv-ros run NAME``."""
+    def start(
+        self,
+        name: str,
+        arguments: Sequence[str] = (),
+        node: str = "",
+        within: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start a node.
+
+        Args:
+            name: What the process is called here and in the name of its log.
+            arguments: What follows ``kpconv-ros run NODE``.
+            node: The node, where it is not ``name``.
+            within: Command that runs it, such as ``ip netns exec NAME``.
+            environment: Variables beside those of this process.
+        """
         log = self.folder / f"{name}.log"
-        command = [sys.executable, "-m", "kpconv_ros.cli", "run", name, *arguments]
-        with log.open("wb") as output:
+        command = [*within, sys.executable, "-m", "kpconv_ros.cli", "run", node or name, *arguments]
+        with log.open("ab" if name in self.nodes else "wb") as output:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=environment_of_nodes(),
+                env={**environment_of_nodes(), **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -12,12 +12,18 @@ SOFTENING = 0.01
 """Distances below it, metres, hardly pull any more: the root has no gradient at 0."""
 
 
+def nearest_rows(queries: Tensor, points: Tensor) -> Tensor:
+    """Return the row of the nearest of ``points (B, n, 3)`` for each of ``queries (B, m, 3)``, ``(B, m)`` int64."""
+    packed, supports = queries.detach().flatten(0, 1), points.detach().flatten(0, 1)
+    lengths = [torch.full((len(c),), c.shape[1], dtype=torch.int64, device=c.device) for c in (queries, points)]
+    rows = find_nearest(packed, supports, lengths[0], lengths[1]).reshape(queries.shape[:2])
+    return rows - torch.arange(len(points), device=rows.device)[:, None] * points.shape[1]
+
+
 def squared_distances_to_nearest(queries: Tensor, points: Tensor) -> Tensor:
     """Return min_y ||x - y||^2 for each query x over the points y of its cloud: ``(B, m, 3)`` to ``(B, m)``."""
-    packed, supports = queries.flatten(0, 1), points.flatten(0, 1)
-    lengths = [torch.full((len(c),), c.shape[1], dtype=torch.int64, device=c.device) for c in (queries, points)]
-    nearest = find_nearest(packed.detach(), supports.detach(), lengths[0], lengths[1])
-    return (packed - supports[nearest]).square().sum(1).reshape(queries.shape[:2])
+    rows = nearest_rows(queries, points)
+    return (queries - points.gather(1, rows[..., None].expand(-1, -1, 3))).square().sum(2)
 
 
 def chamfer_distances(one: Tensor, other: Tensor) -> Tensor:

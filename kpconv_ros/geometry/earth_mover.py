@@ -30,15 +30,19 @@ Matcher = Callable[[Tensor, Tensor, float], Tensor]
 """Matches clouds ``(B, n, 3)`` with others, given the power of the distance; not always a bijection."""
 
 
-def match_approximately(one: Tensor, other: Tensor, power: float = 2.0) -> Tensor:
-    """Match by 100 rounds of the auction; who goes without is matched exactly among the rest: a bijection.
+def match_by_bids(one: Tensor, other: Tensor, power: float = 2.0) -> Tensor:
+    """Match by 100 rounds of the auction, section 4.2; a point of ``other`` may be named twice.
 
-    The least raise is 1 % of the mean cost of the best partners, so it suits any unit.
+    The least raise of a bid is 1 % of the mean cost of the best partners, so it suits any unit; the paper's is 1 in the
+    unit of its data.
     """
-    nearest = torch.cdist(one.detach(), other.detach()).amin(2).pow(power).mean()
-    epsilon = max(0.01 * float(nearest), 1e-12)
-    matches = match_by_auction(one, other, 100, epsilon, power)
-    return complete_exactly(one, other, keep_nearest(one, other, matches), power)
+    best = torch.cdist(one.detach(), other.detach()).amin(2).pow(power).mean()
+    return match_by_auction(one, other, 100, max(0.01 * float(best), 1e-12), power)
+
+
+def match_approximately(one: Tensor, other: Tensor, power: float = 2.0) -> Tensor:
+    """Match by auction; who goes without is matched exactly with the points that are left: a bijection."""
+    return complete_exactly(one, other, keep_nearest(one, other, match_by_bids(one, other, power)), power)
 
 
 def match_in_cells(

@@ -7,16 +7,18 @@ sections 3.3 and 4.2. The first layers are shared by all K patches, the last are
 computed together as batched matrix products, the grouped convolution of the paper.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kpconv_ros.config_io import param
 from kpconv_ros.geometry.kd_cells import kd_order
+from kpconv_ros.layers.patch_linear import ALL, PatchLinear, shared_linear
+from kpconv_ros.layers.selu import selu
 from kpconv_ros.networks.encoder import NetworkError
+
+CACHED_POINTS = 2048  # points that a CPU folds at once where no gradient is wanted: their features stay in its cache
 
 
 @dataclass(frozen=True)
@@ -42,20 +44,6 @@ class NeuralQAADConfig:
             )
 
 
-class PatchLinear(nn.Module):
-    """A linear layer for each of K patches, as one batched product."""
-
-    def __init__(self, num_patches: int, in_channels: int, out_channels: int) -> None:
-        """Draw weights of variance 1 / Cin, which keeps that of SELU networks."""
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_patches, in_channels, out_channels) / math.sqrt(in_channels))
-        self.bias = nn.Parameter(torch.zeros(num_patches, 1, out_channels))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map ``(K, n, Cin)`` to ``(K, n, Cout)``."""
-        return torch.baddbmm(self.bias, features, self.weight)
-
-
 class NeuralQAAD(nn.Module):
     """Input cloud Q, folding layers, and the table L of codes.
 
@@ -72,18 +60,14 @@ class NeuralQAAD(nn.Module):
         self.input_cloud = nn.Parameter(torch.randn(patches, config.points_per_patch, 3))
         self.latents = nn.Parameter(torch.zeros(config.num_instances, config.latent_size))
         # W [l; q] = W_l l + W_q q: the first product is one for all points of a cloud, the second one for all clouds.
-        self.of_latent = nn.Linear(config.latent_size, first)
-        self.of_point = nn.Linear(3, first, bias=False)
+        self.of_latent = shared_linear(config.latent_size, first)
+        self.of_point = shared_linear(3, first, bias=False)
         widths = [first, *others]
-        self.shared = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, others, strict=False))
+        self.shared = nn.ModuleList(shared_linear(a, b) for a, b in zip(widths, others, strict=False))
         # A patch folds the common features and the point (Figure 1), so its first layer is split likewise.
-        self.patch_point = PatchLinear(patches, 3, config.patch_widths[0])
+        self.patch_point = PatchLinear(patches, 3, config.patch_widths[0], bias=False)
         widths = [widths[-1], *config.patch_widths, 3]
         self.patch = nn.ModuleList(PatchLinear(patches, a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        for linear in (self.of_latent, self.of_point, *self.shared):
-            nn.init.normal_(linear.weight, std=1 / math.sqrt(linear.in_features))
-            if linear.bias is not None:
-                nn.init.zeros_(linear.bias)
 
     def forward(self, latents: Tensor, rows: Tensor | None = None) -> Tensor:
         """Decode codes, all points or some of each patch, Eq. (16).
@@ -100,18 +84,26 @@ class NeuralQAAD(nn.Module):
         """
         self._check(latents, rows)
         points = self.input_cloud if rows is None else self.input_cloud.gather(1, rows[..., None].expand(-1, -1, 3))
+        of_latents = self.of_latent(latents)
+        if torch.is_grad_enabled() or latents.device.type != "cpu":
+            return self._fold(of_latents, points, ALL)
+        step = max(1, CACHED_POINTS // max(1, len(latents) * points.shape[1]))
+        parts = [slice(first, first + step) for first in range(0, len(points), step)]
+        return torch.cat([self._fold(of_latents, points[part], part) for part in parts], 1)
+
+    def _fold(self, of_latents: Tensor, points: Tensor, part: slice) -> Tensor:
+        """Fold the points ``(k, p, 3)`` of some patches for B codes, whose share of the first layer is ``(B, C)``."""
         # The patches come first, so that no product needs a copy in another order.
-        features = self.of_point(points)[:, None] + self.of_latent(latents)[:, None]  # (K, B, p, C)
-        features = functional.selu(features, inplace=True)
-        for layer in self.shared:
-            features = functional.selu(layer(features), inplace=True)
+        features = selu(self.of_point(points)[:, None] + of_latents[:, None])  # (k, B, p, C)
         patches, batch, count = features.shape[:3]
-        folded = features.reshape(patches, batch * count, -1)
+        for layer in self.shared:
+            features = selu(layer(features))
         first, *others = self.patch
-        hidden: Tensor = first(folded).view(patches, batch, count, -1) + self.patch_point(points)[:, None]
+        folded = features.reshape(patches, batch * count, -1)
+        hidden: Tensor = first(folded, part).view(patches, batch, count, -1) + self.patch_point(points, part)[:, None]
         hidden = hidden.view(patches, batch * count, -1)
         for layer in others:
-            hidden = layer(functional.selu(hidden, inplace=True))
+            hidden = layer(selu(hidden), part)
         return hidden.view(patches, batch, count, 3).transpose(0, 1)
 
     def _check(self, latents: Tensor, rows: Tensor | None) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -38,6 +38,27 @@ def latched_qos() -> QoSProfile:
 def has_listener(publisher: Any) -> bool:
     """Whether anybody has subscribed to what a publisher publishes."""
     return int(publisher.get_subscription_count()) > 0
+
+
+class Input(Protocol):
+    """Where messages come from."""
+
+    @property
+    def reliable(self) -> bool:
+        """Whether nothing is lost on the way."""
+
+    @property
+    def topic_name(self) -> str:
+        """Full name of the topic."""
+
+    def num_publishers(self) -> int:
+        """How many publishers it has."""
+
+    def num_unmatched(self) -> int:
+        """How many of them cannot be heard."""
+
+    def destroy(self) -> None:
+        """Hear no more."""
 
 
 class AdaptiveSubscription:

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-NODES = ("segment", "register", "simulate", "replay", "record", "record_odometry")
+NODES = ("segment", "register", "encode", "decode", "simulate", "replay", "record", "record_odometry", "record_map")
 FASTDDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Kilted; Humble and Jazzy
 
 

@@ -25,7 +25,7 @@ from kpconv_ros.nodes.diagnostics import NodeState, Statistics, diagnostic_messa
 from kpconv_ros.nodes.latest_slot import Worker
 from kpconv_ros.nodes.parameters import LiveConfig, check_no_unknown_parameters
 from kpconv_ros.nodes.pose_msg import PoseError
-from kpconv_ros.nodes.qos import AdaptiveSubscription, stream_qos
+from kpconv_ros.nodes.qos import AdaptiveSubscription, Input, stream_qos
 
 INPUT_TOPIC = "~/input/points"
 RELIABILITIES = ("auto", "reliable", "best_effort")
@@ -74,6 +74,8 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
     """What the node does when all is well, such as "segmenting"."""
     reset_text = ""
     """What the service ``~/reset`` answers."""
+    input_topic = INPUT_TOPIC
+    """Where the clouds come from."""
 
     def __init__(
         self,
@@ -100,7 +102,7 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         self.node_services: list[Any] = []
         self.worker: Worker[PointCloud2] | None = None
         self._work: Work | None = None
-        self._input: AdaptiveSubscription | None = None
+        self._input: Input | None = None
         self._settings = LiveConfig(self, config_class, check=check)
 
     def begin(self) -> None:
@@ -139,6 +141,11 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
     def facts(self) -> dict[str, object]:
         """What the diagnostics tell of the node."""
 
+    def listen(self) -> Input:
+        """Subscribe to the clouds."""
+        reliability = self._settings.config.input_reliability
+        return AdaptiveSubscription(self, PointCloud2, self.input_topic, self._on_cloud, reliability)
+
     def warnings(self) -> tuple[str, ...]:
         """What the diagnostics warn of, whatever the last scan was."""
         return ()
@@ -169,8 +176,7 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
             self._tell(f"cannot activate: {error}")
             return FAILURE
         self.worker = Worker(self._work.process, self._on_error, self._work.on_idle)
-        reliability = self._settings.config.input_reliability
-        self._input = AdaptiveSubscription(self, PointCloud2, INPUT_TOPIC, self._on_cloud, reliability)
+        self._input = self.listen()
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -272,7 +278,7 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
             enabled=config.enabled,
             work=self.work_text,
             hardware_id=str(next(iter(facts.values()), "")),
-            input_topic=subscription.topic_name if subscription else INPUT_TOPIC,
+            input_topic=subscription.topic_name if subscription else self.input_topic,
             input_reliability="reliable" if subscription and subscription.reliable else "best effort",
             num_publishers=subscription.num_publishers() if subscription else 0,
             num_unmatched=subscription.num_unmatched() if subscription else 0,

@@ -81,7 +81,7 @@ def test_signals_keep_their_size_through_the_layers() -> None:
 def test_the_paper_s_layers_have_their_number_of_weights() -> None:
     network = NeuralQAAD(NeuralQAADConfig(16, 8, 10))
     shared = 13 * 256 + 256 + 256 * 128 + 128 + 2 * (128 * 128 + 128)
-    patch = (128 + 3) * 64 + 2 * 64 + 64 * 3 + 3  # the split first layer has a bias on both sides
+    patch = (128 + 3) * 64 + 64 + 64 * 3 + 3
     assert sum(p.numel() for p in network.parameters()) == shared + 16 * patch + 16 * 8 * 3
 
 

@@ -34,7 +34,6 @@ def fold_patch(network: NeuralQAAD, patch: int, latents: Tensor, points: Tensor)
     weights = [layer.weight[patch] for layer in network.patch]
     weights[0] = torch.cat([weights[0], network.patch_point.weight[patch]])
     biases = [layer.bias[patch] for layer in network.patch]
-    biases[0] = biases[0] + network.patch_point.bias[patch]
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
         features = functional.selu(features @ weight + bias)
     return features @ weights[-1] + biases[-1]

@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A growing map in, messages for a thin link out: the most useful tiles first, never above a rate of bits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpconv_ros.codec.index import INDEX_CODER, Index, pack_index
+from kpconv_ros.codec.packet import Packet, join_batch, pack_packet, split_packet
+from kpconv_ros.codec.tile import TILE_SIZE, TileContent, TileKey
+from kpconv_ros.codec.varint import pack_varint
+from kpconv_ros.config_io import ConfigError, param
+from kpconv_ros.mapping.tile_map import TileMap
+from kpconv_ros.mapping.tile_schedule import Choice, TileSchedule, TileScheduleConfig
+from kpconv_ros.mapping.token_bucket import TokenBucket
+from kpconv_ros.pipelines.tile_codec import TileCodec
+
+Array = NDArray[Any]
+INDEX_TILES = 40  # in one index, about 150 bytes
+
+
+@dataclass(frozen=True)
+class MapEncoderConfig:
+    """What is kept of a map and how it is sent."""
+
+    voxel_size: float = param(0.2, "one point of each such voxel is kept; a part of 20 m without remainder [m]",
+                              0.02, 2.0)  # fmt: skip
+    max_range: float = param(40.0, "points farther than this from the sensor are left out [m]", 1.0, 1000.0, live=True)
+    levels: tuple[int, ...] = param((500, 1100, 2300, 4600), "most bytes of a tile's codes, coarse to fine", 64, 16000)
+    rate: float = param(64000.0, "hard cap of what is sent, headers included [bit/s]", 1000.0, 1e9)
+    reserve: float = param(0.08, "share of the rate that is left to the middleware's own messages", 0.0, 0.9)
+    max_message: int = param(1240, "most bytes of packets in a message, so that it stays below the MTU", 128, 60000)
+    message_overhead: int = param(190, "bytes that a message costs beside them: Ethernet, IP, UDP and RTPS headers",
+                                  0, 2000)  # fmt: skip
+    burst: float = param(0.4, "time for which rate may be saved up [s]", 0.05, 60.0)
+    index_period: float = param(1.0, "time between two lists of what was sent [s]", 0.1, 60.0)
+    schedule: TileScheduleConfig = param(TileScheduleConfig, "what makes a tile useful")
+
+    def __post_init__(self) -> None:
+        """Check the levels and that a message can pass."""
+        if not self.levels or list(self.levels) != sorted(set(self.levels)):
+            raise ConfigError(f"levels: got {self.levels}, expected rising numbers of bytes")
+        room = self.burst * self.rate * (1 - self.reserve) / 8
+        if room < self.max_message + self.message_overhead:
+            needed = self.max_message + self.message_overhead
+            raise ConfigError(f"burst: got {self.burst} s, which is {room:.0f} bytes, expected room for {needed}")
+
+
+class SentTile(NamedTuple):
+    """What was sent of a tile last."""
+
+    key: TileKey
+    coder: str
+    num_bytes: int
+    """With the packets' own bytes, without those of messages."""
+    distortion: float
+    """Chamfer distance, metres."""
+    level: int
+    num_points: int
+
+
+class MapEncoder:
+    """Keeps the tiles of a map, and knows what was sent of each."""
+
+    def __init__(self, config: MapEncoderConfig, now: float, codec: TileCodec | None = None) -> None:
+        """Begin with an empty map.
+
+        Args:
+            config: What is kept and how it is sent.
+            now: Time, seconds, of a clock that does not jump; so are all times below.
+            codec: Coders of tiles; Draco alone if not given.
+
+        Raises:
+            MappingError: If the voxels do not fit into a tile.
+        """
+        self.config = config
+        self._codec = codec or TileCodec()
+        self._map = TileMap(TILE_SIZE, config.voxel_size)
+        self._schedule = TileSchedule(config.schedule, config.levels, TILE_SIZE)
+        cap = config.rate * (1 - config.reserve)
+        self._bucket = TokenBucket(cap, int(cap / 8 * config.burst), now)
+        self._sequence = 0
+        self._position = (0.0, 0.0)
+        self._frame = ""
+        self._outbox: deque[bytes] = deque()
+        self._codes: dict[TileKey, list[bytes]] = {}
+        self._indexed_at = now - config.index_period
+        self._in_turn: deque[TileKey] = deque()
+        self._news: dict[TileKey, None] = {}
+        self.sent: dict[TileKey, SentTile] = {}
+        self.num_bytes = 0
+        """Sent so far, with the overhead of messages."""
+
+    def insert(self, points: Array, labels: Array, position: Array, frame: str, now: float) -> int:
+        """Add points of a map, or of a scan that was laid into it.
+
+        Args:
+            points: ``(N, 3)``, metres, map frame.
+            labels: ``(N,)`` uint8, 0 is unknown.
+            position: Where the sensor is, ``(3,)``, metres, map frame.
+            frame: Name of the map frame.
+            now: Time, seconds.
+
+        Returns:
+            How many voxels are new or have another label.
+
+        Raises:
+            MappingError: If the shapes do not fit.
+        """
+        self._frame, self._position = frame, (float(position[0]), float(position[1]))
+        near = np.square(points[:, :2] - position[:2]).sum(axis=1) <= self.config.max_range**2
+        changed = self._map.insert(points[near], labels[near])
+        for key, count in changed.items():
+            self._schedule.note_change(key, len(self._map.tiles[key].voxels), count, now)
+        return sum(changed.values())
+
+    def request(self, absent: Iterable[tuple[int, int]], lost: Iterable[tuple[int, int]], now: float) -> None:
+        """The receiver has nothing of some tiles, and lacks the last code of others."""
+        self._schedule.note_absent(absent, now)
+        self._schedule.note_lost(lost, now)
+
+    def next_message(self, now: float) -> bytes | None:
+        """Packets for one message, joined; None while nothing is to be sent or the rate does not allow it."""
+        config = self.config
+        if not self._bucket.has(config.max_message + config.message_overhead, now):
+            return None
+        batch: list[bytes] = []
+        size = 0
+        while (packet := self._next_packet(now)) is not None:
+            size += len(packet) + len(pack_varint(len(packet)))
+            if batch and size > config.max_message:
+                break
+            batch.append(self._outbox.popleft())
+        if not batch:
+            return None
+        message = join_batch(batch)
+        self._bucket.take(len(message) + config.message_overhead, now)
+        self.num_bytes += len(message) + config.message_overhead
+        return message
+
+    def backlog(self) -> tuple[int, int]:
+        """Tiles, and bytes of their codes, that wait to be sent."""
+        tiles, num_bytes = self._schedule.backlog()
+        return tiles, num_bytes + sum(map(len, self._outbox))
+
+    def num_tiles(self) -> int:
+        """Tiles of the map."""
+        return len(self._map.tiles)
+
+    def tile(self, key: TileKey) -> TileContent:
+        """What the map has of a tile."""
+        tile = self._map.tiles[key]
+        return TileContent(tile.points, tile.labels)
+
+    def _next_packet(self, now: float) -> bytes | None:
+        """The first of the outbox, which is filled when it is empty."""
+        if now - self._indexed_at >= self.config.index_period and self._codes:
+            self._indexed_at = now
+            self._outbox.appendleft(self._pack_index())
+        while not self._outbox:
+            choice = self._schedule.choose(self._position, now)
+            if choice is None:
+                return None
+            self._outbox.extend(self._packets_of(choice, now))
+        return self._outbox[0]
+
+    def _packets_of(self, choice: Choice, now: float) -> Sequence[bytes]:
+        key = TileKey(*choice.key)
+        self._news[key] = None
+        if choice.is_repetition:
+            self._schedule.note_repeated(key, now)
+            return self._codes[key]
+        content, level = self.tile(key), choice.level
+        coded = self._codec.encode(content, self.config.levels[level])
+        while coded is None and level + 1 < len(self.config.levels):  # the least that can be said of this tile
+            level += 1
+            coded = self._codec.encode(content, self.config.levels[level])
+        packets: list[bytes] = []
+        if coded is not None:
+            self._sequence += 1
+            packet = Packet(coded.coder.id, coded.coder.decoder_hash, key, self._sequence, coded.payload)
+            packets = [pack_packet(part) for part in split_packet(packet, self.config.max_message - 2)]
+            size = sum(map(len, packets))
+            self.sent[key] = SentTile(key, coded.coder.name, size, coded.distortion, level, len(content.points))
+            if key not in self._codes:
+                self._in_turn.append(key)
+            self._codes[key] = packets
+        self._schedule.note_sent(key, level, self._sequence, sum(map(len, packets)), now)
+        return packets
+
+    def _pack_index(self) -> bytes:
+        """What was sent since the last index, newest first, then others in turn."""
+        keys = list(reversed(self._news))[:INDEX_TILES]
+        self._news.clear()
+        for _ in range(min(INDEX_TILES - len(keys), len(self._in_turn))):
+            keys.append(self._in_turn[0])
+            self._in_turn.rotate(-1)
+        sequences = [(key, self._schedule.states[key].sequence) for key in sorted(set(keys)) if key in self._codes]
+        payload = pack_index(Index(self._frame, self._sequence, sequences))
+        return pack_packet(Packet(INDEX_CODER, 0, TileKey(0, 0), self._sequence, payload))
