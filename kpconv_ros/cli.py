@@ -44,6 +44,7 @@ COMMANDS = (
     Command("test classify", "kpconv_ros.evaluation.classify_command", "accuracy of a model on a dataset of objects"),
     Command("test parts", "kpconv_ros.evaluation.parts_command", "mean IoU of a model on the parts of objects"),
     Command("test samplers", "kpconv_ros.evaluation.samplers_command", "a task on samples: SampleNet, FPS, random"),
+    Command("test transmission", "kpconv_ros.evaluation.transmission_command", "rate and distortion of map tiles"),
     Command("test map-registration", "kpconv_ros.evaluation.map_registration_command", "two half-maps find each other"),
     Command("export", "kpconv_ros.export.command", "write a network as ONNX or for torch.export"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),

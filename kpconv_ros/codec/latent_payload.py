@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpconv_ros.codec.error import CodecError
+from kpconv_ros.codec.patch_labels import read_labels, write_labels
 from kpconv_ros.codec.range_coder import SymbolReader, SymbolWriter, count_bits, even_frequencies
 from kpconv_ros.codec.subtiles import NUM_SUBTILES, SIDE
 
@@ -51,6 +52,8 @@ class LatentTile(NamedTuple):
     """Height of the ground in steps, ``(16,)``; 0 where there are no points."""
     numbers: NDArray[np.int64]
     """Rounded code of each sub-tile that is not empty, ``(S, L)``."""
+    labels: NDArray[np.uint8] | None = None
+    """Label of each patch of these, ``(S, K)``, if they ride along."""
 
 
 def classes_of(counts: Array) -> NDArray[np.int64]:
@@ -76,7 +79,7 @@ def levels_of(level: int, classes: Array, tables: LatentTables) -> NDArray[np.in
     filled = counts[counts > 0]
     shares = filled * NUM_SUBTILES * 4096 // max(int(counts.sum()), 1)
     above = np.searchsorted(tables.shares, shares, side="right") - np.searchsorted(tables.shares, 4096, side="right")
-    return np.clip(level + above, 0, len(tables.numbers) - 1)
+    return np.asarray(np.clip(level + above, 0, len(tables.numbers) - 1), np.int64)
 
 
 def pack_tile(tile: LatentTile, tables: LatentTables) -> bytes:
@@ -90,22 +93,25 @@ def pack_tile(tile: LatentTile, tables: LatentTables) -> bytes:
     writer.write(tile.classes, tables.classes[contexts_of(tile.classes)])
     writer.write(*_ground_symbols(tile, tables))
     writer.write(*_number_symbols(tile, tables))
+    writer.write(np.array([int(tile.labels is not None)]), even_frequencies(2))
+    if tile.labels is not None:
+        write_labels(writer, tile.labels)
     return writer.finish()
 
 
 def size_of(tile: LatentTile, tables: LatentTables) -> float:
-    """Return the bytes that the payload takes, but for the rounding at its end."""
+    """Return the bytes that the payload takes without labels, but for the rounding at its end."""
     parts = (
         (np.array([tile.level]), even_frequencies(len(tables.numbers))),
         (tile.classes, tables.classes[contexts_of(tile.classes)]),
         _number_symbols(tile, tables),
         _ground_symbols(tile, tables),
     )
-    return sum(count_bits(*part) for part in parts if len(part[0])) / 8
+    return (1 + sum(count_bits(*part) for part in parts)) / 8
 
 
-def unpack_tile(payload: bytes, tables: LatentTables) -> LatentTile:
-    """Read the payload of a tile.
+def unpack_tile(payload: bytes, tables: LatentTables, num_patches: int) -> LatentTile:
+    """Read the payload of a tile, with so many labels a sub-tile if there are any.
 
     Raises:
         CodecError: If :func:`pack_tile` gives no such payload with these tables.
@@ -122,7 +128,9 @@ def unpack_tile(payload: bytes, tables: LatentTables) -> LatentTile:
     grounds = _read_grounds(reader, filled, tables)
     frequencies = tables.numbers[levels_of(level, classes, tables)].reshape(-1, tables.numbers.shape[2])
     numbers = reader.read(frequencies).astype(np.int64).reshape(len(filled), -1) - most_of(tables)
-    tile = LatentTile(level, classes, grounds, numbers)
+    has_labels = bool(reader.read(even_frequencies(2))[0])
+    labels = read_labels(reader, len(filled), num_patches) if has_labels else None
+    tile = LatentTile(level, classes, grounds, numbers, labels)
     if pack_tile(tile, tables) != payload:
         raise CodecError(f"payload: got {len(payload)} bytes that are cut off or altered, expected those of a tile")
     return tile

@@ -191,7 +191,7 @@ def _children(nodes: Array, symbols: Array) -> NDArray[np.int64]:
 
 def _keys(indices: Array) -> NDArray[np.int64]:
     shifted = indices + 1  # a neighbour may be at -1
-    return ((shifted[:, 0] << _KEY_BITS | shifted[:, 1]) << _KEY_BITS) | shifted[:, 2]
+    return np.asarray(((shifted[:, 0] << _KEY_BITS | shifted[:, 1]) << _KEY_BITS) | shifted[:, 2])
 
 
 def _places(keys: Array) -> NDArray[np.int64]:

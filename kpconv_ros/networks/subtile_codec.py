@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kpconv_ros.config_io import param
-from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig
+from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig, PatchLinear
 
 TABLES = ("log_gains", "log_inverse_gains", "centers", "log_scales")
 TABLE_RATE = 5.0
@@ -58,18 +58,17 @@ class SubtileCodec(nn.Module):
         log_scales: ``(levels, L)``, its width.
     """
 
-    log_gains: Tensor
-    log_inverse_gains: Tensor
-    centers: Tensor
-    log_scales: Tensor
+    log_gains: nn.Parameter
+    log_inverse_gains: nn.Parameter
+    centers: nn.Parameter
+    log_scales: nn.Parameter
 
     def __init__(self, config: SubtileCodecConfig) -> None:
         """Build the network of ``config`` with random weights."""
         super().__init__()
         self.config = config
         widths = [config.columns**2 * (config.layers + 4), *config.encoder_widths, config.decoder.latent_size]
-        layers = [nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False)]
-        self.encoder = nn.ModuleList(layers)
+        self.encoder = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
         self.decoder = NeuralQAAD(config.decoder)
         for name, table in zip(TABLES, _first_tables(config), strict=True):
             self.register_parameter(name, nn.Parameter(table / TABLE_RATE))
@@ -164,4 +163,6 @@ def start_decoder(network: SubtileCodec, cloud: Tensor) -> None:
     with torch.no_grad():
         decoder.input_cloud.copy_(cloud / (0.5 * network.config.size))
         decoder.of_latent.weight.mul_(0.5)
-        decoder.patch[-1].weight.mul_(0.3)
+        last = decoder.patch[-1]
+        assert isinstance(last, PatchLinear)
+        last.weight.mul_(0.3)

@@ -9,14 +9,14 @@ from kpconv_ros.codec.latent_payload import (
     GROUND_REACH,
     NUM_CLASSES,
     LatentTables,
-    contexts_of,
     classes_of,
+    contexts_of,
     ground_differences,
 )
 from kpconv_ros.codec.range_coder import frequencies_of
+from kpconv_ros.data.subtile_set import TILE_POINTS, SubtileSet
 from kpconv_ros.map_codec_checkpoint import FINE, NUM_STEPS, num_fine_levels
 from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
-from kpconv_ros.training.subtile_set import TILE_POINTS, SubtileSet
 
 PRIOR = 0.02
 """Added to each count, as what was not seen may come yet."""

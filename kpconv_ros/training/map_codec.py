@@ -19,6 +19,7 @@ from numpy.random import Generator, default_rng
 from torch import Tensor
 
 from kpconv_ros.config_io import param
+from kpconv_ros.data.subtile_set import SubtileSetConfig, load_subtiles
 from kpconv_ros.geometry.distances import mean_nearest_distances
 from kpconv_ros.map_codec_checkpoint import MapCodec, save_map_codec
 from kpconv_ros.networks.neural_qaad import split_into_patches
@@ -26,7 +27,6 @@ from kpconv_ros.networks.subtile_codec import SubtileCodec, SubtileCodecConfig, 
 from kpconv_ros.training.code_tables import make_tables
 from kpconv_ros.training.loop import TrainingLoop, run_training
 from kpconv_ros.training.loop_config import LoopConfig, load_changed_config
-from kpconv_ros.training.subtile_set import SubtileSetConfig, load_subtiles
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
         decoded = network.decode(network.unscale(scaled, levels), batch.rows).flatten(1, 2)
         there, back = mean_nearest_distances(decoded, batch.points[:, batch.targets].contiguous())
         distance = 0.5 * (there + back)
-        parts = {}
+        parts: dict[str, Tensor] = {}
         for name, chosen in (("coarse", levels < 1), ("fine", levels > self.config.network.levels - 2)):
             share = chosen.float() / chosen.sum().clamp(min=1)
             parts |= {f"{name}_m": (share * distance).sum().detach(), f"{name}_bits": (share * bits).sum().detach()}

@@ -12,7 +12,7 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kpconv_ros.codec.subtiles import NUM_SUBTILES, draw_rows, split_tile
+from kpconv_ros.codec.subtiles import draw_rows, split_tile
 from kpconv_ros.config_io import param
 from kpconv_ros.data.cached_maps import load_simulated_maps
 from kpconv_ros.data.street_maps import StreetMap, StreetMapConfig, cut_tiles, kitti_map, turn_map
@@ -71,13 +71,9 @@ def load_subtiles(config: SubtileSetConfig, kitti: Path | None, cache: Path | No
                 order = generator.permutation(split.counts[subtile])
                 points[row] = split.points[starts[subtile] + order[draw_rows(len(order), config.points)]]
             parts.append((points, split.counts[kept] * (TILE_POINTS / len(tile.points)), split.counts, split.grounds))
-    points, counts, tile_counts, tile_grounds = zip(*parts, strict=True)
-    return SubtileSet(
-        np.concatenate(points),
-        np.concatenate(counts).astype(np.float32),
-        np.stack(tile_counts).reshape(-1, NUM_SUBTILES),
-        np.stack(tile_grounds).reshape(-1, NUM_SUBTILES),
-    )
+    columns = [list(column) for column in zip(*parts, strict=True)]
+    counts = np.concatenate(columns[1]).astype(np.float32)
+    return SubtileSet(np.concatenate(columns[0]), counts, np.stack(columns[2]), np.stack(columns[3]))
 
 
 def _turned_maps(
