@@ -24,6 +24,8 @@ from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig, PatchL
 TABLES = ("log_gains", "log_inverse_gains", "centers", "log_scales")
 TABLE_RATE = 5.0
 """Tables of gains and distributions learn so many times faster than weights."""
+USED_BITS = 0.1
+"""A number is not used where its likeliest value takes less, which is then true of more than nine in ten."""
 FLOOR, CEILING = -1.0, 5.0
 """Heights above the ground of a sub-tile that the encoder tells apart, metres."""
 
@@ -94,6 +96,11 @@ class SubtileCodec(nn.Module):
         offset = (scaled - center).abs()  # in the left tail the difference of the two would be lost in rounding
         share = torch.sigmoid((0.5 - offset) / scale) - torch.sigmoid((-0.5 - offset) / scale)
         return -share.clamp(min=1e-9).log2()
+
+    @torch.no_grad()
+    def find_used(self, levels: Tensor) -> Tensor:
+        """Return which numbers are more than a guess at levels ``(S,)``: those that are not nearly always the same."""
+        return self.count_bits(_between(self.centers, levels).round(), levels) > USED_BITS
 
     def prices(self, levels: Tensor) -> Tensor:
         """Return what a bit may cost at levels ``(S,)``: metres of mean distance of a sub-tile."""

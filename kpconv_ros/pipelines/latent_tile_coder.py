@@ -169,6 +169,7 @@ class LatentTileCoder:
         config, network, levels = self.config, self._network, self._levels(codes.tile)
         generator = torch.Generator().manual_seed(config.seed)
         scaled = network.scale(codes.codes, levels).detach().requires_grad_()
+        is_used = network.find_used(levels)  # Adam moves all numbers alike, also those that no level can afford
         optimizer = torch.optim.Adam([scaled], lr=config.step_size)
         for step in range(config.steps):
             optimizer.param_groups[0]["lr"] = config.step_size * (1.0 - 0.8 * step / config.steps)
@@ -178,7 +179,8 @@ class LatentTileCoder:
             there, back = mean_nearest_distances(decoded, codes.points[:, targets].contiguous())
             bits = network.count_bits(noisy, levels).sum(1)
             loss = (0.5 * (there + back) + network.prices(levels) * bits).sum()
-            (scaled.grad,) = torch.autograd.grad(loss, scaled)
+            (gradient,) = torch.autograd.grad(loss, scaled)
+            scaled.grad = gradient * is_used
             optimizer.step()
         with torch.no_grad():
             gains = network.scale(torch.ones_like(scaled), levels)
