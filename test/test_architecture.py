@@ -15,7 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "geometry": {"kernels"},
     "kernels": set(),
     "layers": {"geometry", "kernels", "config_io"},
-    "networks": {"layers", "geometry", "kernels", "config_io"},
+    "networks": {"layers", "geometry", "kernels", "config_io", "codec"},  # the size of a tile
     "losses": {"geometry"},
     "mapping": {"geometry", "kernels", "config_io"},
     "registration": {"geometry", "kernels", "config_io"},

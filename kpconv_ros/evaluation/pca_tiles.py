@@ -49,7 +49,7 @@ class PcaTileCoder:
 
         Args:
             data: Sub-tiles, not of the tiles that are measured.
-            tables: Of a learned coder: for what is no coefficient.
+            tables: Of a learned coder with sub-tiles of this size: for what is no coefficient.
         """
         ordered = np.concatenate([_order(part) for part in np.array_split(data.points, -(-len(data.points) // _BATCH))])
         self._mean = ordered.mean(0)
@@ -66,7 +66,7 @@ class PcaTileCoder:
 
     def encode(self, content: TileContent, max_bytes: int) -> bytes | None:
         """See :meth:`kpconv_ros.codec.tile.TileCoder.encode`."""
-        split = split_tile(content.points)
+        split = split_tile(content.points, self._tables.side)
         filled, starts = np.flatnonzero(split.counts), np.cumsum(split.counts) - split.counts
         generator = np.random.default_rng(0)
         rows = [starts[i] + _spread(int(split.counts[i]), generator) for i in filled]

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kpconv_ros.codec.tile import TILE_SIZE
 from kpconv_ros.config_io import param
+from kpconv_ros.networks.encoder import NetworkError
 from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig, PatchLinear
 
 TABLES = ("log_gains", "log_inverse_gains", "centers", "log_scales")
@@ -42,6 +44,20 @@ class SubtileCodecConfig:
     levels: int = param(7, "levels of the rate", 2)
     highest_price: float = param(1.2e-2, "of a bit of a sub-tile at the coarsest level, metres", 1e-9)
     lowest_price: float = param(2e-5, "at the finest level, metres", 1e-9)
+
+    def __post_init__(self) -> None:
+        """Check the size.
+
+        Raises:
+            NetworkError: If a tile has no whole number of sub-tiles.
+        """
+        if abs(self.side * self.size - TILE_SIZE) > 1e-6:
+            raise NetworkError(f"size: expected a whole number of sub-tiles in {TILE_SIZE} m, got {self.size}")
+
+    @property
+    def side(self) -> int:
+        """Sub-tiles along an edge of a tile."""
+        return round(TILE_SIZE / self.size)
 
     @property
     def log_price_step(self) -> float:

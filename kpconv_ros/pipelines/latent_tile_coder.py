@@ -22,17 +22,16 @@ from kpconv_ros.codec.latent_payload import (
     size_of,
     unpack_tile,
 )
-from kpconv_ros.codec.subtiles import NUM_SUBTILES, Subtiles, draw_rows, origins_of, split_tile
+from kpconv_ros.codec.subtiles import Subtiles, draw_rows, origins_of, split_tile
 from kpconv_ros.codec.tile import TILE_SIZE, TileContent, check_content
 from kpconv_ros.config_io import param
+from kpconv_ros.data.subtile_set import TILE_POINTS
 from kpconv_ros.geometry.distances import mean_nearest_distances
 from kpconv_ros.map_codec_checkpoint import FINE, MapCodec, load_map_codec
 from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
 
 Array = NDArray[Any]
 DEFAULT_MAP_CODEC = "street_tiles"
-MEAN_POINTS = 1024
-"""Points of a sub-tile of the mean size in the tiles of the training."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class LatentTileCoder:
         check_content(content)
         has_labels = max_bytes >= self.config.least_bytes and bool(content.labels.any())
         codes = self._fit_level(
-            self._guess(split_tile(content.points)), max_bytes - has_labels * self.config.label_bytes
+            self._guess(split_tile(content.points, self._tables.side)), max_bytes - has_labels * self.config.label_bytes
         )
         if self.config.steps:
             codes = self._fit_level(self._descend(codes), max_bytes - has_labels * self.config.label_bytes)
@@ -143,7 +142,7 @@ class LatentTileCoder:
         generator = np.random.default_rng(self.config.seed)
         drawn = [generator.permutation(count)[draw_rows(count, self.config.points)] for count in split.counts[filled]]
         points = torch.from_numpy(split.points[np.stack(drawn) + starts[filled, None]])
-        shares = split.counts[filled] * (NUM_SUBTILES * MEAN_POINTS / split.counts.sum())
+        shares = split.counts[filled] * (TILE_POINTS / split.counts.sum())
         features = describe_subtiles(points, torch.from_numpy(shares).float(), self._network.config)
         finest = len(self._tables.numbers) - 1
         tile = LatentTile(finest, classes_of(split.counts), split.grounds, np.zeros((len(filled), 0), np.int64))

@@ -32,6 +32,7 @@ def make_tables(network: SubtileCodec, data: SubtileSet) -> LatentTables:
         frequencies_of(grounds + PRIOR)[None],
         frequencies_of(_count_numbers(network, data) + PRIOR),
         _share_bounds(num_fine_levels(network.config), network.config.log_price_step / FINE),
+        network.config.side,
     )
 
 
@@ -42,7 +43,7 @@ def _share_bounds(levels: int, log_step: float) -> np.ndarray:
 
 
 def _count_classes(data: SubtileSet) -> np.ndarray:
-    """Count classes by the class before, of the tiles as they are and with 16,384 points, ``(33, 33)``."""
+    """Count classes by the class before, of the tiles as they are and with 16,384 points, ``(17, 17)``."""
     table = np.zeros((NUM_CLASSES, NUM_CLASSES))
     for counts in data.tile_counts:
         resampled = np.ceil(counts * (TILE_POINTS / counts.sum())).astype(np.int64)

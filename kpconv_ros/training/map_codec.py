@@ -9,6 +9,7 @@ arXiv:1611.01704).
 """
 
 import argparse
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -79,7 +80,7 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
         """
         if start is not None and start.config != config.network:
             raise ConfigError(f"--start: got a network of {start.config}, expected one of {config.network}")
-        self.data = load_subtiles(config.data, kitti, cache)
+        self.data = load_subtiles(dataclasses.replace(config.data, side=config.network.side), kitti, cache)
         share = np.sqrt(self.data.counts)
         self._cumulated = np.cumsum(share / share.sum())
         self._cumulated[-1] = 1.0
