@@ -53,12 +53,12 @@ class MapCodec(nn.Module):
 
     def fill(self, tables: LatentTables) -> None:
         """Set the frequencies."""
-        for buffer, table in zip(self._tables(), tables, strict=True):
+        for buffer, table in zip(self._tables(), tables, strict=False):  # the side stands in the config
             buffer.copy_(torch.from_numpy(table))
 
     def read_tables(self) -> LatentTables:
         """Return the frequencies as arrays."""
-        return LatentTables(*(buffer.cpu().numpy() for buffer in self._tables()))
+        return LatentTables(*(buffer.cpu().numpy() for buffer in self._tables()), self.config.side)
 
     def _tables(self) -> tuple[Tensor, ...]:
         return self.class_frequencies, self.ground_frequencies, self.number_frequencies, self.share_bounds

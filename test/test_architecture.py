@@ -15,7 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "geometry": {"kernels"},
     "kernels": set(),
     "layers": {"geometry", "kernels", "config_io"},
-    "networks": {"layers", "geometry", "kernels", "config_io"},
+    "networks": {"layers", "geometry", "kernels", "config_io", "codec"},  # the size of a tile
     "losses": {"geometry"},
     "mapping": {"geometry", "kernels", "config_io"},
     "registration": {"geometry", "kernels", "config_io"},
@@ -26,10 +26,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
     "sampling_checkpoint": {"checkpoint", "networks", "config_io", "data"},
     "neural_qaad_checkpoint": {"checkpoint", "networks", "config_io"},
+    "map_codec_checkpoint": {"checkpoint", "networks", "codec", "config_io"},
     "patch_sampler_checkpoint": {"checkpoint", "networks", "layers", "config_io"},
     "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"}
     | {"shape_checkpoint"},
-    "data": {"geometry", "kernels", "config_io"},
+    "data": {"geometry", "kernels", "config_io", "codec"},  # tiles of maps are its unit
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
     # metrics, and the voting test, of trainings that are compared
     | {
@@ -37,15 +38,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sampling_checkpoint",
         "patch_sampler_checkpoint",
         "neural_qaad_checkpoint",
+        "map_codec_checkpoint",
+        "codec",
         "registration",
         "evaluation",
         "pipelines",
     },
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
-    | {"layers", "shape_checkpoint", "sampling_checkpoint", "patch_sampler_checkpoint", "registration"},
+    | {"layers", "shape_checkpoint", "sampling_checkpoint", "patch_sampler_checkpoint", "registration"}
+    | {"map_codec_checkpoint"},
     "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "shape_checkpoint"}
     | {"sampling_checkpoint", "networks", "registration"}  # samplers are compared inside their tasks
-    | {"codec", "mapping"},  # tiles that came over a link are compared with those of the map
+    | {"codec", "mapping", "map_codec_checkpoint"},  # tiles that came over a link are compared with those of the map
     "nodes": {"pipelines", "registration", "codec", "data", "config_io", "checkpoint"} | {"msg", "srv"},  # generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }

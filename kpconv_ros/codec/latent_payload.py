@@ -8,36 +8,38 @@ the decoder. Only integers decide how a payload is read.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpconv_ros.codec.error import CodecError
+from kpconv_ros.codec.patch_labels import read_labels, write_labels
 from kpconv_ros.codec.range_coder import SymbolReader, SymbolWriter, count_bits, even_frequencies
-from kpconv_ros.codec.subtiles import NUM_SUBTILES, SIDE
 
 Array = NDArray[Any]
-NUM_CLASSES = 33
-"""Sizes of sub-tiles that are told apart: class 0 is empty, class c stands for about 2^((c - 1) / 2) points."""
+NUM_CLASSES = 17
+"""Sizes of sub-tiles that are told apart: class 0 is empty, class c stands for about 2^(c - 1) points."""
 MOST_POINTS = 1 << 15
 """Most points of a sub-tile that a payload can tell of."""
 GROUND_REACH = 127
 """Greatest difference between the grounds of neighbours, in steps."""
-_HALF_OCTAVES = np.array([round(2 ** (c / 2)) for c in range(NUM_CLASSES - 1)])
 
 
 class LatentTables(NamedTuple):
     """What encoder and decoder know beforehand; frequencies as in :mod:`kpconv_ros.codec.range_coder`."""
 
     classes: NDArray[np.int32]
-    """``(33, 33)``: of the class, given that of the neighbour before."""
+    """``(17, 17)``: of the class, given the mean of those of the neighbours before."""
     grounds: NDArray[np.int32]
     """``(1, 256)``: of the difference between grounds of neighbours, plus 127."""
     numbers: NDArray[np.int32]
     """``(levels, L, 2 most + 1)``: of the rounded numbers, plus ``most``."""
     shares: NDArray[np.int32]
     """``(n,)``, rising: points of a sub-tile, in 4096ths of the mean number, from which on its level is one higher."""
+    side: int
+    """Sub-tiles along an edge of a tile."""
 
 
 class LatentTile(NamedTuple):
@@ -46,11 +48,13 @@ class LatentTile(NamedTuple):
     level: int
     """Level of the rate, 0 is the coarsest."""
     classes: NDArray[np.int64]
-    """Class of each sub-tile by its number of points, ``(16,)``."""
+    """Class of each sub-tile by its number of points, ``(T,)``."""
     grounds: NDArray[np.int64]
-    """Height of the ground in steps, ``(16,)``; 0 where there are no points."""
+    """Height of the ground in steps, ``(T,)``; 0 where there are no points."""
     numbers: NDArray[np.int64]
     """Rounded code of each sub-tile that is not empty, ``(S, L)``."""
+    labels: NDArray[np.uint8] | None = None
+    """Label of each patch of these, ``(S, K)``, if they ride along."""
 
 
 def classes_of(counts: Array) -> NDArray[np.int64]:
@@ -61,22 +65,22 @@ def classes_of(counts: Array) -> NDArray[np.int64]:
     """
     if counts.max(initial=0) > MOST_POINTS:
         raise CodecError(f"points of a sub-tile: got {counts.max()}, expected at most {MOST_POINTS}")
-    nearest = np.abs(np.log2(np.maximum(counts, 1))[:, None] - np.log2(_HALF_OCTAVES)).argmin(1)
-    return np.where(counts > 0, 1 + nearest, 0)
+    octaves = np.rint(np.log2(np.maximum(counts, 1))).astype(np.int64)
+    return np.where(counts > 0, 1 + octaves, 0)
 
 
 def counts_of(classes: Array) -> NDArray[np.int64]:
     """Return the points that a sub-tile of each class is decoded to."""
-    return np.where(classes > 0, _HALF_OCTAVES[np.maximum(classes - 1, 0)], 0)
+    return np.where(classes > 0, 1 << np.maximum(classes - 1, 0), 0)
 
 
 def levels_of(level: int, classes: Array, tables: LatentTables) -> NDArray[np.int64]:
     """Return the level of each sub-tile that is not empty: those with many points are worth more bits."""
     counts = counts_of(classes)
     filled = counts[counts > 0]
-    shares = filled * NUM_SUBTILES * 4096 // max(int(counts.sum()), 1)
+    shares = filled * len(classes) * 4096 // max(int(counts.sum()), 1)
     above = np.searchsorted(tables.shares, shares, side="right") - np.searchsorted(tables.shares, 4096, side="right")
-    return np.clip(level + above, 0, len(tables.numbers) - 1)
+    return np.asarray(np.clip(level + above, 0, len(tables.numbers) - 1), np.int64)
 
 
 def pack_tile(tile: LatentTile, tables: LatentTables) -> bytes:
@@ -90,30 +94,33 @@ def pack_tile(tile: LatentTile, tables: LatentTables) -> bytes:
     writer.write(tile.classes, tables.classes[contexts_of(tile.classes)])
     writer.write(*_ground_symbols(tile, tables))
     writer.write(*_number_symbols(tile, tables))
+    writer.write(np.array([int(tile.labels is not None)]), even_frequencies(2))
+    if tile.labels is not None:
+        write_labels(writer, tile.labels)
     return writer.finish()
 
 
 def size_of(tile: LatentTile, tables: LatentTables) -> float:
-    """Return the bytes that the payload takes, but for the rounding at its end."""
+    """Return the bytes that the payload takes without labels, but for the rounding at its end."""
     parts = (
         (np.array([tile.level]), even_frequencies(len(tables.numbers))),
         (tile.classes, tables.classes[contexts_of(tile.classes)]),
         _number_symbols(tile, tables),
         _ground_symbols(tile, tables),
     )
-    return sum(count_bits(*part) for part in parts if len(part[0])) / 8
+    return (1 + sum(count_bits(*part) for part in parts)) / 8
 
 
-def unpack_tile(payload: bytes, tables: LatentTables) -> LatentTile:
-    """Read the payload of a tile.
+def unpack_tile(payload: bytes, tables: LatentTables, num_patches: int) -> LatentTile:
+    """Read the payload of a tile, with so many labels a sub-tile if there are any.
 
     Raises:
         CodecError: If :func:`pack_tile` gives no such payload with these tables.
     """
     reader = SymbolReader(payload)
     level = int(reader.read(even_frequencies(len(tables.numbers)))[0])
-    classes = np.zeros(NUM_SUBTILES, np.int64)
-    for subtile in range(NUM_SUBTILES):
+    classes = np.zeros(tables.side**2, np.int64)
+    for subtile in range(len(classes)):
         context = _context(classes, subtile)
         classes[subtile] = reader.read(tables.classes[context : context + 1])[0]
     filled = np.flatnonzero(classes)
@@ -122,7 +129,9 @@ def unpack_tile(payload: bytes, tables: LatentTables) -> LatentTile:
     grounds = _read_grounds(reader, filled, tables)
     frequencies = tables.numbers[levels_of(level, classes, tables)].reshape(-1, tables.numbers.shape[2])
     numbers = reader.read(frequencies).astype(np.int64).reshape(len(filled), -1) - most_of(tables)
-    tile = LatentTile(level, classes, grounds, numbers)
+    has_labels = bool(reader.read(even_frequencies(2))[0])
+    labels = read_labels(reader, len(filled), num_patches) if has_labels else None
+    tile = LatentTile(level, classes, grounds, numbers, labels)
     if pack_tile(tile, tables) != payload:
         raise CodecError(f"payload: got {len(payload)} bytes that are cut off or altered, expected those of a tile")
     return tile
@@ -134,37 +143,32 @@ def most_of(tables: LatentTables) -> int:
 
 
 def _context(classes: Array, subtile: int) -> int:
-    before = _before(subtile)
-    return 0 if before is None else int(classes[before])
+    found = [int(classes[before]) for before in _before(subtile, math.isqrt(len(classes)))]
+    return -(-sum(found) // len(found)) if found else 0
 
 
 def contexts_of(classes: Array) -> NDArray[np.int64]:
-    """Return the class of the neighbour before each sub-tile, 0 for the first."""
-    return np.array([_context(classes, subtile) for subtile in range(NUM_SUBTILES)])
+    """Return the mean class of the neighbours before each sub-tile, rounded up, 0 for the first."""
+    return np.array([_context(classes, subtile) for subtile in range(len(classes))])
 
 
-def _before(subtile: int) -> int | None:
-    """Return the neighbour that stands before a sub-tile in the payload."""
-    if subtile % SIDE:
-        return subtile - 1
-    return subtile - SIDE if subtile else None
+def _before(subtile: int, side: int) -> list[int]:
+    """Return the neighbours that stand before a sub-tile in the payload."""
+    beside = [subtile - 1] if subtile % side else []
+    return [*beside, subtile - side] if subtile >= side else beside
 
 
 def ground_differences(classes: Array, grounds: Array) -> NDArray[np.int64]:
     """Return the difference of each ground but the first to that of a neighbour, of the sub-tiles with points."""
     filled = np.flatnonzero(classes)
-    guesses = [grounds[_guess_from(classes, int(subtile))] for subtile in filled[1:]]
+    guesses = [_guess_ground(classes, grounds, int(subtile)) for subtile in filled[1:]]
     return grounds[filled[1:]] - np.array(guesses, np.int64)
 
 
-def _guess_from(classes: Array, subtile: int) -> int:
-    """Return the sub-tile with points whose ground is a guess for that of another one, which has others before it."""
-    before = _before(subtile)
-    if before is not None and classes[before]:
-        return before
-    if subtile >= SIDE and classes[subtile - SIDE]:
-        return subtile - SIDE
-    return int(np.flatnonzero(classes[:subtile])[-1])
+def _guess_ground(classes: Array, grounds: Array, subtile: int) -> int:
+    """Return the mean ground of the neighbours before a sub-tile, or that of the last one with points before it."""
+    near = [int(grounds[i]) for i in _before(subtile, math.isqrt(len(classes))) if classes[i]]
+    return sum(near) // len(near) if near else int(grounds[np.flatnonzero(classes[:subtile])[-1]])
 
 
 def _ground_symbols(tile: LatentTile, tables: LatentTables) -> tuple[Array, Array]:
@@ -184,11 +188,11 @@ def _ground_frequencies(num: int, tables: LatentTables) -> Array:
 
 def _read_grounds(reader: SymbolReader, filled: Array, tables: LatentTables) -> NDArray[np.int64]:
     symbols = reader.read(_ground_frequencies(len(filled) - 1, tables)).astype(np.int64)
-    grounds, classes = np.zeros(NUM_SUBTILES, np.int64), np.zeros(NUM_SUBTILES, np.int64)
+    grounds, classes = np.zeros(tables.side**2, np.int64), np.zeros(tables.side**2, np.int64)
     grounds[filled[0]] = symbols[0] * 256 + symbols[1] - (1 << 15)
     classes[filled] = 1
     for subtile, symbol in zip(filled[1:], symbols[2:], strict=True):
-        grounds[subtile] = grounds[_guess_from(classes, int(subtile))] + symbol - GROUND_REACH
+        grounds[subtile] = _guess_ground(classes, grounds, int(subtile)) + symbol - GROUND_REACH
     return grounds
 
 

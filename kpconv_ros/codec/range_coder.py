@@ -109,4 +109,4 @@ def _family() -> Any:
 
 
 def _shares(frequencies: Array) -> NDArray[np.float32]:
-    return np.asarray(frequencies, np.float32) / np.float32(TOTAL)
+    return np.asarray(np.asarray(frequencies, np.float32) / np.float32(TOTAL))

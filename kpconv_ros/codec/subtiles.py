@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,6 @@ from numpy.typing import NDArray
 from kpconv_ros.codec.tile import TILE_SIZE
 
 Array = NDArray[Any]
-SIDE = 4
-"""Sub-tiles along an edge of a tile."""
-SUBTILE_SIZE = TILE_SIZE / SIDE
-"""Edge of a sub-tile, metres."""
-NUM_SUBTILES = SIDE * SIDE
 GROUND_STEP = 0.1
 """Heights of the ground are multiples of it, metres."""
 GROUND_SHARE = 0.05
@@ -31,19 +27,19 @@ class Subtiles(NamedTuple):
     rows: NDArray[np.int64]
     """Which point of the tile each one is, ``(N,)``."""
     counts: NDArray[np.int64]
-    """Points of each sub-tile, ``(16,)``; sub-tile 4 i + j covers x from 5 i and y from 5 j on."""
+    """Points of each sub-tile, ``(T,)``; sub-tile i times the side plus j is the i-th along x and the j-th along y."""
     grounds: NDArray[np.int64]
-    """Height of the ground in steps of 0.1 m, ``(16,)``, 0 where there are no points."""
+    """Height of the ground in steps of 0.1 m, ``(T,)``, 0 where there are no points."""
 
 
-def split_tile(points: NDArray[np.float32]) -> Subtiles:
-    """Split the points of a tile, ``(N, 3)``."""
-    cells = np.minimum((points[:, :2] / SUBTILE_SIZE).astype(np.int64), SIDE - 1)
-    subtile_of_point = cells[:, 0] * SIDE + cells[:, 1]
+def split_tile(points: NDArray[np.float32], side: int) -> Subtiles:
+    """Split the points of a tile, ``(N, 3)``, into ``side`` times ``side`` sub-tiles."""
+    cells = np.minimum((points[:, :2] * (side / TILE_SIZE)).astype(np.int64), side - 1)
+    subtile_of_point = cells[:, 0] * side + cells[:, 1]
     rows = np.argsort(subtile_of_point, kind="stable")
-    counts = np.bincount(subtile_of_point, minlength=NUM_SUBTILES)
+    counts = np.bincount(subtile_of_point, minlength=side * side)
     starts = np.concatenate([[0], np.cumsum(counts)])
-    grounds = np.zeros(NUM_SUBTILES, np.int64)
+    grounds = np.zeros(side * side, np.int64)
     for subtile in np.flatnonzero(counts):
         heights = points[rows[starts[subtile] : starts[subtile + 1]], 2]
         low = np.partition(heights, int(GROUND_SHARE * len(heights)))[int(GROUND_SHARE * len(heights))]
@@ -53,9 +49,10 @@ def split_tile(points: NDArray[np.float32]) -> Subtiles:
 
 
 def origins_of(grounds: Array) -> NDArray[np.float32]:
-    """Return middle and ground of the sub-tiles in the tile, ``(16, 3)`` metres."""
-    along = (np.arange(SIDE) + 0.5) * SUBTILE_SIZE
-    x, y = np.repeat(along, SIDE), np.tile(along, SIDE)
+    """Return middle and ground of all sub-tiles in the tile, ``(T, 3)`` metres, for grounds ``(T,)``."""
+    side = math.isqrt(len(grounds))
+    along = (np.arange(side) + 0.5) * (TILE_SIZE / side)
+    x, y = np.repeat(along, side), np.tile(along, side)
     return np.stack([x, y, grounds * GROUND_STEP], axis=1).astype(np.float32)
 
 

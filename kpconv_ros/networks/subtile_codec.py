@@ -18,12 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kpconv_ros.codec.tile import TILE_SIZE
 from kpconv_ros.config_io import param
-from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig
+from kpconv_ros.networks.encoder import NetworkError
+from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig, PatchLinear
 
 TABLES = ("log_gains", "log_inverse_gains", "centers", "log_scales")
 TABLE_RATE = 5.0
 """Tables of gains and distributions learn so many times faster than weights."""
+USED_BITS = 0.1
+"""A number is not used where its likeliest value takes less, which is then true of more than nine in ten."""
 FLOOR, CEILING = -1.0, 5.0
 """Heights above the ground of a sub-tile that the encoder tells apart, metres."""
 
@@ -40,6 +44,20 @@ class SubtileCodecConfig:
     levels: int = param(7, "levels of the rate", 2)
     highest_price: float = param(1.2e-2, "of a bit of a sub-tile at the coarsest level, metres", 1e-9)
     lowest_price: float = param(2e-5, "at the finest level, metres", 1e-9)
+
+    def __post_init__(self) -> None:
+        """Check the size.
+
+        Raises:
+            NetworkError: If a tile has no whole number of sub-tiles.
+        """
+        if abs(self.side * self.size - TILE_SIZE) > 1e-6:
+            raise NetworkError(f"size: expected a whole number of sub-tiles in {TILE_SIZE} m, got {self.size}")
+
+    @property
+    def side(self) -> int:
+        """Sub-tiles along an edge of a tile."""
+        return round(TILE_SIZE / self.size)
 
     @property
     def log_price_step(self) -> float:
@@ -58,18 +76,17 @@ class SubtileCodec(nn.Module):
         log_scales: ``(levels, L)``, its width.
     """
 
-    log_gains: Tensor
-    log_inverse_gains: Tensor
-    centers: Tensor
-    log_scales: Tensor
+    log_gains: nn.Parameter
+    log_inverse_gains: nn.Parameter
+    centers: nn.Parameter
+    log_scales: nn.Parameter
 
     def __init__(self, config: SubtileCodecConfig) -> None:
         """Build the network of ``config`` with random weights."""
         super().__init__()
         self.config = config
         widths = [config.columns**2 * (config.layers + 4), *config.encoder_widths, config.decoder.latent_size]
-        layers = [nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False)]
-        self.encoder = nn.ModuleList(layers)
+        self.encoder = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
         self.decoder = NeuralQAAD(config.decoder)
         for name, table in zip(TABLES, _first_tables(config), strict=True):
             self.register_parameter(name, nn.Parameter(table / TABLE_RATE))
@@ -95,6 +112,11 @@ class SubtileCodec(nn.Module):
         offset = (scaled - center).abs()  # in the left tail the difference of the two would be lost in rounding
         share = torch.sigmoid((0.5 - offset) / scale) - torch.sigmoid((-0.5 - offset) / scale)
         return -share.clamp(min=1e-9).log2()
+
+    @torch.no_grad()
+    def find_used(self, levels: Tensor) -> Tensor:
+        """Return which numbers are more than a guess at levels ``(S,)``: those that are not nearly always the same."""
+        return self.count_bits(_between(self.centers, levels).round(), levels) > USED_BITS
 
     def prices(self, levels: Tensor) -> Tensor:
         """Return what a bit may cost at levels ``(S,)``: metres of mean distance of a sub-tile."""
@@ -164,4 +186,6 @@ def start_decoder(network: SubtileCodec, cloud: Tensor) -> None:
     with torch.no_grad():
         decoder.input_cloud.copy_(cloud / (0.5 * network.config.size))
         decoder.of_latent.weight.mul_(0.5)
-        decoder.patch[-1].weight.mul_(0.3)
+        last = decoder.patch[-1]
+        assert isinstance(last, PatchLinear)
+        last.weight.mul_(0.3)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from kpconv_ros.codec.latent_payload import (
@@ -21,17 +22,16 @@ from kpconv_ros.codec.latent_payload import (
     size_of,
     unpack_tile,
 )
-from kpconv_ros.codec.subtiles import NUM_SUBTILES, Subtiles, draw_rows, origins_of, split_tile
+from kpconv_ros.codec.subtiles import Subtiles, draw_rows, origins_of, split_tile
 from kpconv_ros.codec.tile import TILE_SIZE, TileContent, check_content
 from kpconv_ros.config_io import param
+from kpconv_ros.data.subtile_set import TILE_POINTS
 from kpconv_ros.geometry.distances import mean_nearest_distances
 from kpconv_ros.map_codec_checkpoint import FINE, MapCodec, load_map_codec
 from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
 
 Array = NDArray[Any]
 DEFAULT_MAP_CODEC = "street_tiles"
-MEAN_POINTS = 1024
-"""Points of a sub-tile of the mean size in the tiles of the training."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class LatentTileCoderConfig:
     target_points: int = param(512, "of these, that a step compares with", 16)
     decoded_points: int = param(24, "points of each patch that a step decodes", 1)
     seed: int = param(0, "of the points and the noise of the steps", 0)
+    label_bytes: int = param(48, "bytes that are left to the labels of patches", 0)
+    least_bytes: int = param(192, "bytes of a tile from which on labels ride along", 0)
 
 
 class Codes(NamedTuple):
@@ -89,34 +91,58 @@ class LatentTileCoder:
     def encode(self, content: TileContent, max_bytes: int) -> bytes | None:
         """Encode at the finest level that fits, see :meth:`kpconv_ros.codec.tile.TileCoder.encode`."""
         check_content(content)
-        codes = self._guess(split_tile(content.points))
-        codes = self._fit_level(codes, max_bytes)
+        has_labels = max_bytes >= self.config.least_bytes and bool(content.labels.any())
+        codes = self._fit_level(
+            self._guess(split_tile(content.points, self._tables.side)), max_bytes - has_labels * self.config.label_bytes
+        )
         if self.config.steps:
-            codes = self._fit_level(self._descend(codes), max_bytes)
+            codes = self._fit_level(self._descend(codes), max_bytes - has_labels * self.config.label_bytes)
         for level in range(codes.tile.level, -1, -1):
-            payload = pack_tile(self._round(codes, level), self._tables)
+            tile = self._round(codes, level)
+            if has_labels:
+                tile = tile._replace(labels=self._label_patches(tile, content))
+            payload = pack_tile(tile, self._tables)
             if len(payload) <= max_bytes:
                 return payload
         return None
 
     def decode(self, payload: bytes) -> TileContent:
-        """Decode, see :meth:`kpconv_ros.codec.tile.TileCoder.decode`; labels are unknown."""
-        tile = unpack_tile(payload, self._tables)
+        """Decode, see :meth:`kpconv_ros.codec.tile.TileCoder.decode`; a point has the label of its patch."""
+        tile = unpack_tile(payload, self._tables, self._network.config.decoder.num_patches)
+        points, subtile_of_point, patch_of_point = self._decode_points(tile)
+        labels = (
+            np.zeros(len(points), np.uint8) if tile.labels is None else tile.labels[subtile_of_point, patch_of_point]
+        )
+        return TileContent(points, labels)
+
+    def _decode_points(self, tile: LatentTile) -> tuple[NDArray[np.float32], Array, Array]:
+        """Return points ``(N, 3)`` in the tile, and to which row of the codes and which patch each belongs."""
         filled = np.flatnonzero(tile.classes)
         codes = self._network.unscale(torch.from_numpy(tile.numbers).float(), self._levels(tile))
         counts, origins = counts_of(tile.classes), origins_of(tile.grounds)
         parts = [self._decode_subtile(codes[row], int(counts[i])) + origins[i] for row, i in enumerate(filled)]
         points = np.concatenate(parts).astype(np.float32)
         points[:, :2] = points[:, :2].clip(0.0, TILE_SIZE)
-        return TileContent(points, np.zeros(len(points), np.uint8))
+        patches = np.concatenate([np.arange(count) % self._network.config.decoder.num_patches for count in counts])
+        return points, np.repeat(np.arange(len(filled)), counts[filled]), patches
+
+    def _label_patches(self, tile: LatentTile, content: TileContent) -> NDArray[np.uint8]:
+        """Return the most frequent label of the given points that are nearest to those of a patch, ``(S, K)``."""
+        points, subtiles, patches = self._decode_points(tile)
+        num_patches = self._network.config.decoder.num_patches
+        labels = content.labels[cKDTree(content.points).query(points)[1]]
+        votes = np.zeros((len(tile.numbers) * num_patches, int(labels.max()) + 1), np.int64)
+        np.add.at(votes, (subtiles * num_patches + patches, labels), 1)
+        return votes.argmax(1).astype(np.uint8).reshape(-1, num_patches)
 
     @torch.inference_mode()
     def _guess(self, split: Subtiles) -> Codes:
         """Return what the encoder says, at the finest level."""
         filled, starts = np.flatnonzero(split.counts), np.cumsum(split.counts) - split.counts
-        rows = [starts[i] + draw_rows(int(split.counts[i]), self.config.points) for i in filled]
-        points = torch.from_numpy(split.points[np.stack(rows)])
-        shares = split.counts[filled] * (NUM_SUBTILES * MEAN_POINTS / split.counts.sum())
+        generator = np.random.default_rng(self.config.seed)
+        drawn = [generator.permutation(count)[draw_rows(count, self.config.points)] for count in split.counts[filled]]
+        points = torch.from_numpy(split.points[np.stack(drawn) + starts[filled, None]])
+        shares = split.counts[filled] * (TILE_POINTS / split.counts.sum())
         features = describe_subtiles(points, torch.from_numpy(shares).float(), self._network.config)
         finest = len(self._tables.numbers) - 1
         tile = LatentTile(finest, classes_of(split.counts), split.grounds, np.zeros((len(filled), 0), np.int64))
@@ -142,6 +168,7 @@ class LatentTileCoder:
         config, network, levels = self.config, self._network, self._levels(codes.tile)
         generator = torch.Generator().manual_seed(config.seed)
         scaled = network.scale(codes.codes, levels).detach().requires_grad_()
+        is_used = network.find_used(levels)  # Adam moves all numbers alike, also those that no level can afford
         optimizer = torch.optim.Adam([scaled], lr=config.step_size)
         for step in range(config.steps):
             optimizer.param_groups[0]["lr"] = config.step_size * (1.0 - 0.8 * step / config.steps)
@@ -151,7 +178,8 @@ class LatentTileCoder:
             there, back = mean_nearest_distances(decoded, codes.points[:, targets].contiguous())
             bits = network.count_bits(noisy, levels).sum(1)
             loss = (0.5 * (there + back) + network.prices(levels) * bits).sum()
-            (scaled.grad,) = torch.autograd.grad(loss, scaled)
+            (gradient,) = torch.autograd.grad(loss, scaled)
+            scaled.grad = gradient * is_used
             optimizer.step()
         with torch.no_grad():
             gains = network.scale(torch.ones_like(scaled), levels)

@@ -9,14 +9,14 @@ from kpconv_ros.codec.latent_payload import (
     GROUND_REACH,
     NUM_CLASSES,
     LatentTables,
-    contexts_of,
     classes_of,
+    contexts_of,
     ground_differences,
 )
 from kpconv_ros.codec.range_coder import frequencies_of
+from kpconv_ros.data.subtile_set import TILE_POINTS, SubtileSet
 from kpconv_ros.map_codec_checkpoint import FINE, NUM_STEPS, num_fine_levels
 from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
-from kpconv_ros.training.subtile_set import TILE_POINTS, SubtileSet
 
 PRIOR = 0.02
 """Added to each count, as what was not seen may come yet."""
@@ -32,6 +32,7 @@ def make_tables(network: SubtileCodec, data: SubtileSet) -> LatentTables:
         frequencies_of(grounds + PRIOR)[None],
         frequencies_of(_count_numbers(network, data) + PRIOR),
         _share_bounds(num_fine_levels(network.config), network.config.log_price_step / FINE),
+        network.config.side,
     )
 
 
@@ -42,7 +43,7 @@ def _share_bounds(levels: int, log_step: float) -> np.ndarray:
 
 
 def _count_classes(data: SubtileSet) -> np.ndarray:
-    """Count classes by the class before, of the tiles as they are and with 16,384 points, ``(33, 33)``."""
+    """Count classes by the class before, of the tiles as they are and with 16,384 points, ``(17, 17)``."""
     table = np.zeros((NUM_CLASSES, NUM_CLASSES))
     for counts in data.tile_counts:
         resampled = np.ceil(counts * (TILE_POINTS / counts.sum())).astype(np.int64)

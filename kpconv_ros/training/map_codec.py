@@ -9,6 +9,7 @@ arXiv:1611.01704).
 """
 
 import argparse
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,15 +19,15 @@ import torch
 from numpy.random import Generator, default_rng
 from torch import Tensor
 
-from kpconv_ros.config_io import param
+from kpconv_ros.config_io import ConfigError, param
+from kpconv_ros.data.subtile_set import SubtileSetConfig, load_subtiles
 from kpconv_ros.geometry.distances import mean_nearest_distances
-from kpconv_ros.map_codec_checkpoint import MapCodec, save_map_codec
+from kpconv_ros.map_codec_checkpoint import MapCodec, load_map_codec, save_map_codec
 from kpconv_ros.networks.neural_qaad import split_into_patches
 from kpconv_ros.networks.subtile_codec import SubtileCodec, SubtileCodecConfig, describe_subtiles, start_decoder
 from kpconv_ros.training.code_tables import make_tables
 from kpconv_ros.training.loop import TrainingLoop, run_training
 from kpconv_ros.training.loop_config import LoopConfig, load_changed_config
-from kpconv_ros.training.subtile_set import SubtileSetConfig, load_subtiles
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,29 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
     network: SubtileCodec
 
     def __init__(
-        self, config: MapCodecTrainingConfig, out: Path, kitti: Path | None = None, cache: Path | None = None
+        self,
+        config: MapCodecTrainingConfig,
+        out: Path,
+        kitti: Path | None = None,
+        cache: Path | None = None,
+        start: SubtileCodec | None = None,
     ) -> None:
-        """Cut the maps; take up the checkpoint in ``out`` if there is one."""
-        self.data = load_subtiles(config.data, kitti, cache)
+        """Cut the maps; take up the checkpoint in ``out`` if there is one.
+
+        Raises:
+            ConfigError: If the network to start from has other sizes than the config says.
+        """
+        if start is not None and start.config != config.network:
+            raise ConfigError(f"--start: got a network of {start.config}, expected one of {config.network}")
+        self.data = load_subtiles(dataclasses.replace(config.data, side=config.network.side), kitti, cache)
         share = np.sqrt(self.data.counts)
         self._cumulated = np.cumsum(share / share.sum())
         self._cumulated[-1] = 1.0
         torch.manual_seed(config.seed)
         network = SubtileCodec(config.network)
         start_decoder(network, self._first_cloud(config))
+        if start is not None:
+            network.load_state_dict(start.state_dict())
         super().__init__(config, network, out)
 
     def make_batch(self, index: int) -> SubtileBatch:
@@ -103,7 +117,7 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
         decoded = network.decode(network.unscale(scaled, levels), batch.rows).flatten(1, 2)
         there, back = mean_nearest_distances(decoded, batch.points[:, batch.targets].contiguous())
         distance = 0.5 * (there + back)
-        parts = {}
+        parts: dict[str, Tensor] = {}
         for name, chosen in (("coarse", levels < 1), ("fine", levels > self.config.network.levels - 2)):
             share = chosen.float() / chosen.sum().clamp(min=1)
             parts |= {f"{name}_m": (share * distance).sum().detach(), f"{name}_bits": (share * bits).sum().detach()}
@@ -141,11 +155,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, losses and the model")
     parser.add_argument("--kitti", type=Path, help="folder of SemanticKITTI, for configs that name sequences of it")
     parser.add_argument("--cache", type=Path, help="folder of the simulated maps, in place of the user's cache")
+    parser.add_argument("--start", help="name or folder of a model whose weights are trained further")
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="other fields, in YAML")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and export; a second call goes on where the first stopped."""
     config = load_changed_config(MapCodecTrainingConfig, args.config, args.set, {})
-    run_training(config, args.out, lambda: MapCodecTraining(config, args.out, args.kitti, args.cache))
+    start = None if args.start is None else load_map_codec(args.start)[0].network
+    run_training(config, args.out, lambda: MapCodecTraining(config, args.out, args.kitti, args.cache, start))
     return 0

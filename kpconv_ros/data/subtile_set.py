@@ -12,7 +12,7 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kpconv_ros.codec.subtiles import NUM_SUBTILES, draw_rows, split_tile
+from kpconv_ros.codec.subtiles import draw_rows, split_tile
 from kpconv_ros.config_io import param
 from kpconv_ros.data.cached_maps import load_simulated_maps
 from kpconv_ros.data.street_maps import StreetMap, StreetMapConfig, cut_tiles, kitti_map, turn_map
@@ -20,7 +20,7 @@ from kpconv_ros.data.street_maps import StreetMap, StreetMapConfig, cut_tiles, k
 Array = NDArray[Any]
 TILE_POINTS = 16384
 """Points of a tile, for which sizes of sub-tiles are told."""
-LEAST_IN_SUBTILE = 24
+LEAST_IN_SUBTILE = 16
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class SubtileSetConfig:
     sequence_turns: int = param(32, "grids that each of them is cut by", 1)
     tile_points: int = param(2048, "least points of a tile", 1)
     points: int = param(768, "points that are kept of a sub-tile", 16)
+    side: int = param(4, "sub-tiles along an edge of a tile", 1)
     seed: int = param(0, "of grids and points", 0)
 
 
@@ -46,9 +47,9 @@ class SubtileSet(NamedTuple):
     counts: NDArray[np.float32]
     """Points of each, if its tile had 16,384, ``(S,)``."""
     tile_counts: NDArray[np.int64]
-    """Points of the sub-tiles of each tile, ``(T, 16)``."""
+    """Points of the sub-tiles of each tile, ``(T, side^2)``."""
     tile_grounds: NDArray[np.int64]
-    """Grounds of the sub-tiles of each tile in steps, ``(T, 16)``."""
+    """Grounds of the sub-tiles of each tile in steps, ``(T, side^2)``."""
 
 
 def load_subtiles(config: SubtileSetConfig, kitti: Path | None, cache: Path | None = None) -> SubtileSet:
@@ -63,7 +64,7 @@ def load_subtiles(config: SubtileSetConfig, kitti: Path | None, cache: Path | No
     parts: list[tuple[Array, Array, Array, Array]] = []
     for street in tqdm(_turned_maps(config, kitti, cache, generator), desc="cutting maps", mininterval=5):
         for tile in cut_tiles(street, config.tile_points).values():
-            split = split_tile(tile.points)
+            split = split_tile(tile.points, config.side)
             kept = np.flatnonzero(split.counts >= LEAST_IN_SUBTILE)
             starts = np.cumsum(split.counts) - split.counts
             points = np.zeros((len(kept), config.points, 3), np.float16)
@@ -71,13 +72,9 @@ def load_subtiles(config: SubtileSetConfig, kitti: Path | None, cache: Path | No
                 order = generator.permutation(split.counts[subtile])
                 points[row] = split.points[starts[subtile] + order[draw_rows(len(order), config.points)]]
             parts.append((points, split.counts[kept] * (TILE_POINTS / len(tile.points)), split.counts, split.grounds))
-    points, counts, tile_counts, tile_grounds = zip(*parts, strict=True)
-    return SubtileSet(
-        np.concatenate(points),
-        np.concatenate(counts).astype(np.float32),
-        np.stack(tile_counts).reshape(-1, NUM_SUBTILES),
-        np.stack(tile_grounds).reshape(-1, NUM_SUBTILES),
-    )
+    columns = [list(column) for column in zip(*parts, strict=True)]
+    counts = np.concatenate(columns[1]).astype(np.float32)
+    return SubtileSet(np.concatenate(columns[0]), counts, np.stack(columns[2]), np.stack(columns[3]))
 
 
 def _turned_maps(
