@@ -5,7 +5,10 @@
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+import sphinx.application
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 
 project = "kpconv_ros"
 author = "The kpconv_ros authors"
@@ -14,7 +17,6 @@ version = release = re.search(r"<version>(.*)</version>", (ROOT / "package.xml")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["generate/*"]
-suppress_warnings = ["toc.empty_glob"]  # pages of parts that are still to come are listed by pattern
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -25,6 +27,24 @@ autodoc_typehints = "description"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
+
+
+def adapt_page(app: object, name: str, source: list[str]) -> None:
+    """Bring a page that is meant for readers of the repository too to what Sphinx takes.
+
+    Links to Markdown files above docs/ become downloads: Sphinx looks for pages in docs/ only. Patterns in the index
+    that match no page go.
+    """
+    if name == "index":
+        lines = source[0].splitlines()
+        source[0] = "\n".join(line for line in lines if not line.endswith("*") or list(HERE.glob(f"{line}.md")))
+    source[0] = re.sub(r"\[([^\]]+)\]\((\.\./[^)]+\.md)\)", r"{download}`\1 <\2>`", source[0])
+
+
+def setup(app: sphinx.application.Sphinx) -> None:
+    """Register the above."""
+    app.connect("source-read", adapt_page)
+
 
 html_theme = "furo"
 html_title = f"kpconv_ros {version}"

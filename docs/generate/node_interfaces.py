@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ class Endpoint(NamedTuple):
     """Of what it publishes, in words."""
 
 
+@cache
 def interfaces_of_all() -> tuple[dict[str, set[Endpoint]], dict[str, set[str]]]:
     """Topics and services, and names of parameters, of every node that users start."""
     endpoints, parameters = {}, {}
@@ -103,10 +105,11 @@ def _endpoints(node: Any) -> set[Endpoint]:
         if found and found == before:
             break
         time.sleep(0.3)
-    return {entry for entry in found if not _is_of_every_node(entry)}
+    return found
 
 
-def _is_of_every_node(entry: Endpoint) -> bool:
+def is_of_every_node(entry: Endpoint) -> bool:
+    """Whether any ROS 2 node, or any lifecycle node, has it."""
     last = entry.name.rsplit("/", 1)[-1]
     clock = entry.name == "/clock" and entry.kind == "publishes"
     return not clock and (

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages that are written from the code."""
 
+import re
 from pathlib import Path
 
 from launch_arguments import launch_page
@@ -33,7 +34,7 @@ def write_parameters(folder: Path) -> None:
 
 def write_topics(folder: Path) -> None:
     """Write topics.md; starts every node."""
-    from node_interfaces import interfaces_of_all
+    from node_interfaces import interfaces_of_all, is_of_every_node
 
     endpoints, _ = interfaces_of_all()
     parts = [
@@ -46,11 +47,12 @@ def write_topics(folder: Path) -> None:
         "and `replay` publish. This table was made without it.",
     ]
     for node, found in endpoints.items():
+        own = [entry for entry in found if not is_of_every_node(entry)]
+        own.sort(key=lambda entry: (KINDS.index(entry.kind), list(TEXTS[node]).index(entry.name)))
         rows = [
-            (entry.kind, code(entry.name), entry.type.replace("/msg/", "/").replace("/srv/", "/"), entry.qos,
-             TEXTS[node][entry.name])
-            for entry in sorted(found, key=lambda entry: (KINDS.index(entry.kind), list(TEXTS[node]).index(entry.name)))
-        ]  # fmt: skip
+            (entry.kind, code(entry.name), re.sub("/(msg|srv)/", "/", entry.type), entry.qos, TEXTS[node][entry.name])
+            for entry in own
+        ]
         parts += [f"## {node}", table(("", "name", "type", "quality", "what"), rows)]
     parts += ["## Messages and services of this package"]
     for path in sorted((*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv"))):
