@@ -80,11 +80,13 @@ class Bench:
         note: str = "",
     ) -> Row:
         """Measure a step and its twin, print and keep the row."""
-        ms, twin_ms = self.time(work), None if twin is None else self.time(twin)
-        row = Row(
-            name, ms, num_bytes, operations, num_bytes / ms / self.bytes_per_ms, operations / ms / self.operations_per_ms,
-            twin_ms, None if twin_ms is None else twin_ms / ms, difference, note,
-        )  # fmt: skip
+        if self.is_gpu:
+            ms, twin_ms = self.time(work), None if twin is None else self.time(twin)
+        else:  # what was compared with its twin has run already
+            ms, twin_ms = 1.0 if difference is not None else self.time(work), None
+        copied, multiplied = num_bytes / ms / self.bytes_per_ms, operations / ms / self.operations_per_ms
+        ratio = None if twin_ms is None else twin_ms / ms
+        row = Row(name, ms, num_bytes, operations, copied, multiplied, twin_ms, ratio, difference, note)
         self.rows.append(row)
         print(self.line(row), flush=True)
         return row
@@ -92,10 +94,11 @@ class Bench:
     def line(self, row: Row) -> str:
         """Return the row as text; times of the interpreter say nothing and are left out."""
         if not self.is_gpu:
-            return f"{row.name:34} runs" + ("" if row.difference is None else f", differs by {row.difference:.1e}")
+            text = f"{row.name:36} runs" + ("" if row.difference is None else f", differs by {row.difference:.1e}")
+            return f"{text}; {row.note}"
         ratio = "" if row.ratio is None else f"{row.ratio:8.2f} times the twin"
         fractions = f"{100 * row.copy_fraction:6.1f} % copy {100 * row.matrix_fraction:6.1f} % matrix"
-        return f"{row.name:34}{row.ms:9.3f} ms {fractions}{ratio}"
+        return f"{row.name:36}{row.ms:9.3f} ms {fractions}{ratio}"
 
     def find(self, name: str) -> Row:
         """Return the row of a name."""

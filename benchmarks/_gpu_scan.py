@@ -35,9 +35,9 @@ def make_street(rings: int, columns: int) -> NDArray[np.float32]:
     generator = np.random.default_rng(0)
     elevation = np.radians(np.linspace(-24.8, 2.0, rings))[:, None]
     azimuth = np.linspace(-np.pi, np.pi, columns, endpoint=False)[None]
-    rays = np.stack(
-        np.broadcast_arrays(np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)), -1
-    ).reshape(-1, 3)  # fmt: skip
+    flat = np.cos(elevation)
+    axes = np.broadcast_arrays(flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation))
+    rays = np.stack(axes, -1).reshape(-1, 3)
     rays = np.where(np.abs(rays) < 1e-9, 1e-9, rays)
     ranges = np.where(rays[:, 2] < 0, -1.73 / rays[:, 2], 80.0)
     for _ in range(60):
@@ -89,15 +89,20 @@ class DeviceScanner:
         candidates, starts = self._candidates()
         self.num_centers = self._centers_needed(candidates, int(starts[1]))
         pairs = self._cut_spheres()[0]
-        self.num_rows = -(-int(1.1 * int(pairs[-1])) // 256) * 256
+        self.num_rows = self._rounded(int(pairs[-1]))
         levels = self.network.config.num_levels
         most = self.network.config.max_neighbors or levels * (64,)
         self.room = Room(levels * (self.num_rows,), most, most[:-1])
         needs = self._classify(*self._cut_spheres())[1].tolist()
-        points = [-(-int(1.1 * need) // 256) * 256 for need in needs[1:levels]]
-        self.room = Room((self.num_rows, *(min(size, self.num_rows) for size in points)), most, most[:-1])
+        points = [min(self._rounded(need), self.num_rows) for need in needs[1:levels]]
+        self.room = Room((self.num_rows, *points), most, most[:-1])
         if self.device.type == "cuda":
             self._capture()
+
+    def _rounded(self, size: int) -> int:
+        """Return a tenth more, in whole blocks."""
+        step = 256 if self.device.type == "cuda" else 1
+        return -(-(size + size // 10) // step) * step
 
     def _capture(self) -> None:
         stream = torch.cuda.Stream()
