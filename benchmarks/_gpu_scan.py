@@ -155,7 +155,7 @@ class DeviceScanner:
         points, clouds = self._in_range()
         keys = find_keys(points, clouds, self._map_frame, self.radius / CELLS_PER_RADIUS)
         runs = group_by_voxel(keys, min(MOST_CENTERS, len(points)))
-        count = runs.count.clamp(max=len(runs.begins))
+        count = runs.total.clamp(max=len(runs.begins))
         return average_by_voxel(points, runs), torch.cat([torch.zeros_like(count), count])
 
     def _centers_needed(self, candidates: Tensor, count: int) -> int:

@@ -46,7 +46,7 @@ class _Graph:
         self._graph: torch.cuda.CUDAGraph | None = None
         if not inputs[0].is_cuda:
             return
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
@@ -95,12 +95,13 @@ class CapturedNetwork:
         frame = frame_of(points, clouds, len(lengths))
         while max(*self._neighbors, *self._pooled, 1) <= MOST:
             room = self._room(listed_size(num_points))
-            logits, needs = self._run(points, clouds, features, frame, room)
+            held, needs = self._run(points, clouds, features, frame, room)
             needed = tuple(needs.tolist())
             if room.is_enough(needed, bool(self.config.max_neighbors)):
-                return logits[:num_points].clone()
+                return held[:num_points].clone()
             self._grow(needed, num_points)
-        return self._plain(points, lengths, features)
+        logits: Tensor = self._plain(points, lengths, features)
+        return logits
 
     def free(self) -> None:
         """Give the memory of all graphs back."""
