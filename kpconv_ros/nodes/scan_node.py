@@ -117,11 +117,9 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", stream_qos())
         self._diagnostics_timer = self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        self._start_timer = self.create_timer(0.0, self._start, clock=steady)
-        self._leave_timer = self.create_timer(0.0, self._leave, clock=steady)
-        self._leave_timer.cancel()
-        if not self._settings.config.autostart:
-            self._start_timer.cancel()
+        autostart = self._settings.config.autostart
+        self._start_timer = self.create_timer(0.0, self._start, clock=steady, autostart=autostart)
+        self._leave_timer = self.create_timer(0.0, self._leave, clock=steady, autostart=False)
 
     # --- what a child says
 
@@ -186,8 +184,7 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and end the worker; what waits in its slot is dropped. An error if the device is lost."""
         self._stop()
-        result = super().on_deactivate(state)
-        return TransitionCallbackReturn.ERROR if self._is_device_lost else result
+        return TransitionCallbackReturn.ERROR if self._is_device_lost else super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free what was loaded."""
@@ -220,8 +217,7 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
     def _leave(self) -> None:
         """Leave the active state by an error, since the device is lost: from there the node can be configured anew."""
         self._leave_timer.cancel()
-        if self._is_device_lost:
-            self.trigger_deactivate()
+        self.trigger_deactivate()
 
     def _stop(self) -> None:
         if self._input is not None:
@@ -254,12 +250,9 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         detail = "" if is_expected else "\n" + "".join(traceback.format_exception(error))
         self.get_logger().error(f"scan refused: {text}{detail}", throttle_duration_sec=LOG_PERIOD)
         if is_device_lost(error):
-            if self.worker is not None:
-                self.worker.slot.clear()
             self._is_device_lost = True
             self._leave_timer.reset()  # the worker cannot end itself
-            return
-        if not is_expected and self._work is not None:
+        elif not is_expected and self._work is not None:
             self._work.reset()  # the map may be half changed
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

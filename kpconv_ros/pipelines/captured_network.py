@@ -42,11 +42,11 @@ class _Graph:
 
     def __init__(self, network: Static, inputs: tuple[Tensor, Tensor, Tensor, Frame], room: Room) -> None:
         self.inputs = inputs
-        self._call = lambda: network(*inputs, room)
+        self._network, self._room = network, room
         self._graph: torch.cuda.CUDAGraph | None = None
         if not inputs[0].is_cuda:
             return
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
@@ -55,6 +55,9 @@ class _Graph:
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._outputs = self._call()
+
+    def _call(self) -> tuple[Tensor, Tensor]:
+        return self._network(*self.inputs, self._room)
 
     def run(self) -> tuple[Tensor, Tensor]:
         """Return logits and needs; the next run overwrites them."""
