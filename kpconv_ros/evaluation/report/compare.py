@@ -38,6 +38,8 @@ FIGURES = (
     FigureOfReport("scans.registration.dropped", "registration, dropped", False),
     FigureOfReport("latency_ms.segmentation.latency.p95", "segmentation p95 [ms]", False),
     FigureOfReport("latency_ms.registration.latency.p95", "registration p95 [ms]", False),
+    FigureOfReport("latency_ms.segmentation.total.p95", "segmentation, work p95", False),
+    FigureOfReport("latency_ms.registration.total.p95", "registration, work p95", False),
     FigureOfReport("scans_per_second", "scans a second", True),
     FigureOfReport("rate_search.held_hz", "highest rate held [Hz]", True),
 )
