@@ -181,7 +181,7 @@ class MapEncoder:
         self._news[key] = NEWS_REPEATS
         if choice.is_repetition:
             self._schedule.note_repeated(key, now)
-            return self._codes[key]
+            return self._codes.get(key, [])
         content, level = self.tile(key), choice.level
         coded = self._codec.encode(content, self.config.levels[level])
         while coded is None and level + 1 < len(self.config.levels):  # the least that can be said of this tile
