@@ -85,14 +85,13 @@ def compare_clouds(args: argparse.Namespace) -> list[dict[str, Any]]:
     parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=args.seed)
     source = Source("simulate", parameters, num_scans / SCAN_RATE, num_scans, 1.0 / SCAN_RATE)
     for codec in ("raw", "draco"):
-        for reliable in (False, True):
-            kind = "reliable" if reliable else "best effort"
+        for kind in ("best effort", "reliable", "paced"):
             folder = (args.out / f"clouds_{codec}_{kind.replace(' ', '_')}").resolve()
-            arrived, link = carry_clouds(source, codec, reliable, args.rate, folder)
+            arrived, link = carry_clouds(source, codec, kind, args.rate, folder)
             ages = [entry["age_s"] for entry in arrived]
             rows.append({
                 "codec": codec,
-                "reliability": kind,
+                "sent": kind,
                 "scans_sent": num_scans,
                 "scans_arrived": len(arrived),
                 "bytes_a_scan": int(np.median([entry["bytes"] for entry in arrived])) if arrived else None,

@@ -121,19 +121,20 @@ def drive(
     return run
 
 
-def carry_clouds(source: Source, codec: str, reliable: bool, rate: int, folder: Path) -> tuple[list[Any], ThinLink]:
+def carry_clouds(source: Source, codec: str, kind: str, rate: int, folder: Path) -> tuple[list[Any], ThinLink]:
     """Send the scans themselves over the link; returns what arrived, and the link with its counters.
 
     Args:
         source: Who publishes the scans.
         codec: ``raw`` or ``draco``.
-        reliable: Whether DDS repeats what is lost.
+        kind: ``best effort`` or ``reliable``, every scan as a message, or ``paced``, as much as the rate allows.
         rate: Of the link, bits a second each way.
         folder: For logs and records.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "arrived.json"
-    common: dict[str, Any] = {"codec": codec, "reliable": reliable, "link_domain": LINK_DOMAIN}
+    common: dict[str, Any] = {"codec": codec, "reliable": kind == "reliable", "link_domain": LINK_DOMAIN}
+    common["paced_rate"] = 0.9 * rate if kind == "paced" else 0.0
     with ThinLink(rate) as link:
         with NodeProcesses(folder) as nodes:
             environment = link_environment()
