@@ -91,6 +91,11 @@ class TileSchedule:
         state.level, state.sequence, state.num_bytes, state.sent_at = level, sequence, num_bytes, now
         state.num_unsent, state.waiting_since, state.is_lost = 0, now, False
 
+    def note_failed(self, key: Key, now: float) -> None:
+        """A tile could not be encoded; it is tried again when it has changed."""
+        state = self.states[key]
+        state.num_unsent, state.waiting_since, state.sent_at, state.is_lost = 0, now, now, False
+
     def note_repeated(self, key: Key, now: float) -> None:
         """The last code of a tile was sent again."""
         self.states[key].sent_at, self.states[key].is_lost = now, False

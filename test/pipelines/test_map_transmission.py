@@ -229,6 +229,23 @@ def test_a_coder_that_the_receiver_lacks_is_named():
     assert "coder 9, expected one of 1 (draco)" in scene.errors[0]
 
 
+def test_damaged_bytes_end_no_session():
+    scene = Scene().run(1.0)
+    shown = scene.decoder.num_tiles()
+    assert scene.decoder.receive(99, b"\x03abc", scene.now).errors and scene.decoder.session == 1
+    scene.run(2.0)
+    assert scene.decoder.num_tiles() > shown
+
+
+def test_a_tile_that_no_coder_can_say_holds_up_nothing():
+    scene = Scene()
+    tower = np.stack([np.full(600, 205.0), np.full(600, 5.0), np.linspace(0.0, 599.0, 600)], axis=1)
+    scene.encoder.insert(tower, np.ones(600, np.uint8), np.zeros(3), "odom", 0.0)
+    scene.run(3.0).run(5.0, drives=False)
+    assert (10, 0) in scene.encoder._map.tiles and (10, 0) not in scene.encoder.sent
+    assert len(scene.encoder.sent) == scene.encoder.num_tiles() - 1 == scene.decoder.num_tiles()
+
+
 def test_every_damaged_message_leaves_the_map_as_it_is():
     scene, sent = Scene(), []
     scene.channel = lambda messages: sent.extend(messages) or messages
