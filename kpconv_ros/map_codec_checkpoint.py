@@ -58,7 +58,8 @@ class MapCodec(nn.Module):
 
     def read_tables(self) -> LatentTables:
         """Return the frequencies as arrays."""
-        return LatentTables(*(buffer.cpu().numpy() for buffer in self._tables()), self.config.side)
+        classes, grounds, numbers, shares = (buffer.cpu().numpy() for buffer in self._tables())
+        return LatentTables(classes, grounds, numbers, shares, self.config.side)
 
     def _tables(self) -> tuple[Tensor, ...]:
         return self.class_frequencies, self.ground_frequencies, self.number_frequencies, self.share_bounds

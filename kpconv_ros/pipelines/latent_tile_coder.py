@@ -133,7 +133,7 @@ class LatentTileCoder:
         labels = content.labels[cKDTree(content.points).query(points)[1]]
         votes = np.zeros((len(tile.numbers) * num_patches, int(labels.max()) + 1), np.int64)
         np.add.at(votes, (subtiles * num_patches + patches, labels), 1)
-        return votes.argmax(1).astype(np.uint8).reshape(-1, num_patches)
+        return np.asarray(votes.argmax(1), np.uint8).reshape(-1, num_patches)
 
     @torch.inference_mode()
     def _guess(self, split: Subtiles) -> Codes:
