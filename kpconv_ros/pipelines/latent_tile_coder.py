@@ -39,10 +39,10 @@ class LatentTileCoderConfig:
     """How much time encoding takes."""
 
     steps: int = param(10, "steps of descent on the codes of a tile, after the encoder's guess", 0)
-    step_size: float = param(0.2, "of the first one, in steps of rounding", 0.0)
-    points: int = param(768, "points of each sub-tile that the encoder looks at", 16)
-    target_points: int = param(512, "of these, that a step compares with", 16)
-    decoded_points: int = param(24, "points of each patch that a step decodes", 1)
+    step_size: float = param(0.1, "of the first one, in steps of rounding", 0.0)
+    points: int = param(320, "points of each sub-tile that the encoder looks at", 16)
+    target_points: int = param(256, "of these, that a step compares with", 16)
+    decoded_points: int = param(12, "points of each patch that a step decodes", 1)
     seed: int = param(0, "of the points and the noise of the steps", 0)
     label_bytes: int = param(48, "bytes that are left to the labels of patches", 0)
     least_bytes: int = param(192, "bytes of a tile from which on labels ride along", 0)
@@ -104,7 +104,7 @@ class LatentTileCoder:
             payload = pack_tile(tile, self._tables)
             if len(payload) <= max_bytes:
                 return payload
-        return None
+        return self._pack_in_part(self._round(codes, 0), max_bytes)
 
     def decode(self, payload: bytes) -> TileContent:
         """Decode, see :meth:`kpconv_ros.codec.tile.TileCoder.decode`; a point has the label of its patch."""
@@ -156,6 +156,24 @@ class LatentTileCoder:
             fits = size_of(self._round(codes, middle), self._tables) <= max_bytes
             low, high = (middle, high) if fits else (low, middle - 1)
         return codes._replace(tile=codes.tile._replace(level=low))
+
+    def _pack_in_part(self, tile: LatentTile, max_bytes: int) -> bytes | None:
+        """Encode a tile at the coarsest level with the likeliest codes for as many small sub-tiles as need be.
+
+        Returns:
+            None if even the likeliest codes alone take too many bytes.
+        """
+        frequencies = self._tables.numbers[levels_of(tile.level, tile.classes, self._tables)]  # (S, L, steps)
+        likeliest = frequencies.argmax(2) - most_of(self._tables)
+        small_first = np.argsort(tile.classes[tile.classes > 0], kind="stable")
+        for count in range(1, len(small_first) + 1):
+            rows = small_first[:count]
+            tile.numbers[rows] = likeliest[rows]
+            if size_of(tile, self._tables) <= max_bytes:
+                payload = pack_tile(tile, self._tables)
+                if len(payload) <= max_bytes:
+                    return payload
+        return None
 
     @torch.inference_mode()
     def _round(self, codes: Codes, level: int) -> LatentTile:
