@@ -19,7 +19,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)
 IN_ENV := source ./env.sh;
 
-.PHONY: help demo test build lint format bench clean
+.PHONY: help demo test docs build lint format bench clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -32,6 +32,10 @@ test: build  ## every test, live nodes included; PYTEST_ARGS="-m 'not slow'" pas
 
 bench: build  ## every benchmark, as ratios to its peer; rows in out/bench/*.json
 	@$(IN_ENV) exec python -m benchmarks
+
+docs: build  ## the tables of docs/ from the code, then its pages as HTML in out/docs/index.html; a warning is an error
+	@$(IN_ENV) python docs/generate
+	python -m sphinx -W --keep-going -q -b html docs out/docs
 
 lint: $(STAMPS)/pip  ## ruff and mypy --strict
 	@failed=0
@@ -82,9 +86,9 @@ $(STAMPS)/torch: constraints.txt | $(STAMPS)/venv
 	fi
 	touch $@
 
-$(STAMPS)/pip: requirements.txt requirements-train.txt requirements-ros.txt requirements-dev.txt constraints.txt $(STAMPS)/torch | $(STAMPS)/system
+$(STAMPS)/pip: requirements.txt requirements-train.txt requirements-evaluation.txt requirements-ros.txt requirements-docs.txt requirements-dev.txt constraints.txt $(STAMPS)/torch | $(STAMPS)/system
 	@echo "installing Python packages and the ROS 2 wheels"
-	$(PIP) install -q -c constraints.txt -r requirements.txt -r requirements-train.txt -r requirements-ros.txt -r requirements-dev.txt
+	$(PIP) install -q -c constraints.txt -r requirements.txt -r requirements-train.txt -r requirements-evaluation.txt -r requirements-ros.txt -r requirements-docs.txt -r requirements-dev.txt
 	touch $@
 
 # --- the package: built again when the interfaces, the build files or the list of files change; edits are live

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping
+from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping, read_yaml
 from kpconv_ros.layers.blocks import fold_batch_norms
 from kpconv_ros.mapping.features import FEATURE_NAMES
 from kpconv_ros.networks.kpcnn import KPCNN, KPCNNConfig
@@ -124,8 +124,8 @@ def load_manifest(name_or_path: str | Path) -> Manifest:
     """
     path = find_model(name_or_path) / MANIFEST
     try:
-        return config_from_mapping(Manifest, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, yaml.YAMLError, ValueError) as error:
+        return config_from_mapping(Manifest, read_yaml(path), str(path))
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 

@@ -29,8 +29,12 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("segment", "kpconv_ros.evaluation.segment_command", "label every point of a file, with a picture"),
-    Command("run", "kpconv_ros.nodes.run", "run a node: segment, simulate, replay, record"),
+    Command("run", "kpconv_ros.nodes.run", "run a node: segment, register, encode, decode, simulate ..."),
+    Command("encode", "kpconv_ros.evaluation.encode_command", "a labelled cloud as map tiles of few bytes"),
+    Command("decode", "kpconv_ros.evaluation.decode_command", "the cloud of such tiles"),
     Command("demo", "kpconv_ros.evaluation.demo", "simulator and live segmentation for a minute: table and pictures"),
+    Command("evaluate", "kpconv_ros.evaluation.replay.command", "a recording offline or live, as a report for people"),
+    Command("compare", "kpconv_ros.evaluation.report.compare", "reports of evaluate side by side; for CI"),
     Command("score", "kpconv_ros.evaluation.score", "play a labelled bag through the live node and score its labels"),
     Command("score-odometry", "kpconv_ros.evaluation.score_odometry", "a recording through the live register node"),
     Command("score-sequences", "kpconv_ros.evaluation.score_sequences", "score left-out sequences of a KITTI layout"),
@@ -47,6 +51,7 @@ COMMANDS = (
     Command("test samplers", "kpconv_ros.evaluation.samplers_command", "a task on samples: SampleNet, FPS, random"),
     Command("test transmission", "kpconv_ros.evaluation.transmission_command", "rate and distortion of map tiles"),
     Command("test map-registration", "kpconv_ros.evaluation.map_registration_command", "two half-maps find each other"),
+    Command("test link", "kpconv_ros.evaluation.link_command", "a map over a 64 kbit/s link while the robot drives"),
     Command("export", "kpconv_ros.export.command", "write a network as ONNX or for torch.export"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),
     Command("cross-validate", "kpconv_ros.training.cross_validation", "train and score a dataset's published folds"),

@@ -49,11 +49,34 @@ def load_config(config_class: type[ConfigT], path: str | Path) -> ConfigT:
     Raises:
         ConfigError: If the file is missing or not a mapping, or as `config_from_mapping` does.
     """
-    try:
-        mapping = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    mapping = read_yaml(path)
     return config_from_mapping(config_class, {} if mapping is None else mapping, str(path))
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML file without objects of Python.
+
+    Raises:
+        ConfigError: If the file is missing, no text, or no YAML.
+    """
+    try:
+        return parse_yaml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse YAML without objects of Python.
+
+    Raises:
+        ConfigError: If it is no YAML, or nested too deeply.
+    """
+    try:
+        return yaml.safe_load(text)
+    except RecursionError as error:
+        raise ConfigError("got values nested too deeply") from error
+    except Exception as error:  # a value that its tag does not fit (a date 2001-99-99) raises whatever its reader does
+        raise ConfigError(f"got no YAML: {error}") from error
 
 
 def config_from_mapping(config_class: type[ConfigT], mapping: Mapping[str, Any], source: str = "config") -> ConfigT:

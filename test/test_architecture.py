@@ -49,8 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"map_codec_checkpoint"},
     "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "shape_checkpoint"}
     | {"sampling_checkpoint", "networks", "registration"}  # samplers are compared inside their tasks
-    | {"codec", "map_codec_checkpoint"},
-    "nodes": {"pipelines", "registration", "data", "config_io", "checkpoint", "msg", "srv"},  # the last two generated
+    | {"codec", "mapping", "map_codec_checkpoint"},  # tiles that came over a link are compared with those of the map
+    "nodes": {"pipelines", "registration", "codec", "data", "config_io", "checkpoint"} | {"msg", "srv"},  # generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }
 ROS = {

@@ -86,10 +86,25 @@ class DracoCoder:
             raise CodecError("got a cell twice, expected every cell once")
         cell = cell_size(rung)
         points = (indices[order] + (0.5, 0.5, lowest + 0.5)) * cell
-        points[:, :2] = np.minimum(points[:, :2], TILE_SIZE)
+        points[:, :2] = np.minimum(points[:, :2], TILE_SIZE - 1e-3)  # a point on the edge is the next tile's
         content = TileContent(points.astype(np.float32), labels)
         check_content(content)
         return content
+
+
+def encode_cloud(points: Array, step: float) -> bytes:
+    """A whole cloud by Draco alone, ``(N, 3)`` metres, positions rounded to ``step``: what tiles are compared with.
+
+    Raises:
+        CodecError: If there are no points, one is not finite, or they reach over more than 2^24 steps.
+    """
+    if not len(points) or not np.isfinite(points).all():
+        raise CodecError(f"got points {points.shape}, expected at least one, all finite")
+    indices = np.rint((points - points.min(axis=0)) / step).astype(np.int64)
+    bits = max(int(indices.max()).bit_length(), 1)
+    if bits > 24:
+        raise CodecError(f"got points over {indices.max()} steps, expected at most 2^24")
+    return _encode_draco(indices, bits, max(DRACO_LEVELS))
 
 
 def cell_size(rung: int) -> float:

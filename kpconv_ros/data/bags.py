@@ -15,6 +15,10 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_typestore
 
+from kpconv_ros.data.damage import DamageError
+from kpconv_ros.data.damaged_bags import SalvagedReader
+from kpconv_ros.data.damaged_sqlite import has_cut_database
+
 POINTCLOUD2 = "sensor_msgs/msg/PointCloud2"
 ODOMETRY = "nav_msgs/msg/Odometry"
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
@@ -44,22 +48,25 @@ class BagReader:
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Open a bag.
+        """Open a bag; of a damaged one, the messages before the damage can be read.
 
         Raises:
-            BagError: If it is not there, truncated, empty or of an unknown kind.
+            BagError: If it is not there, empty, of an unknown kind, or has no readable message.
         """
         self.path = Path(path)
         if not self.path.exists():
             raise BagError(f"{self.path}: no such bag")
         self.is_ros1 = self.path.suffix == _ROS1_SUFFIX
         try:
-            self._reader = AnyReader([self.path], default_typestore=get_typestore(Stores.LATEST))
+            if has_cut_database(self.path):
+                raise BagError("the database is shorter than its head says")
+            self._reader: Any = AnyReader([self.path], default_typestore=get_typestore(Stores.LATEST))
             self._reader.open()
             # ROS 1 definitions have another Header, so its messages are converted by ROS 2's definitions.
             self._typestore = get_typestore(Stores.LATEST) if self.is_ros1 else self._reader.typestore
         except Exception as error:  # a damaged file fails in any layer: YAML, SQLite, MCAP, decompression
-            raise BagError(f"{self.path}: got no readable rosbag2 or ROS 1 bag: {_text_of(error)}") from error
+            self._reader = self._salvage(error)
+            self._typestore = get_typestore(Stores.LATEST)
         if self._reader.message_count == 0:
             self.close()
             raise BagError(f"{self.path}: got an empty bag, expected messages")
@@ -117,6 +124,14 @@ class BagReader:
             return self._typestore.deserialize_cdr(message.cdr, message.msgtype)
         except Exception as error:
             raise BagError(f"{self.path}: a message of {message.topic} is damaged: {_text_of(error)}") from error
+
+    def _salvage(self, error: Exception) -> SalvagedReader:
+        """Read what lies before the damage, whose first sign was ``error``."""
+        try:
+            return SalvagedReader(self.path)
+        except (DamageError, OSError) as damage:
+            text = f"{self.path}: got no readable rosbag2 or ROS 1 bag: {_text_of(error)}; {damage}"
+            raise BagError(text) from error
 
     def _to_cdr(self, raw: bytes, msgtype: str) -> bytes:
         return bytes(self._typestore.ros1_to_cdr(raw, msgtype)) if self.is_ros1 else bytes(raw)

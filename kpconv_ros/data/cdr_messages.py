@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
-from kpconv_ros.data.bags import ODOMETRY, POINTCLOUD2
+from kpconv_ros.data.bags import ODOMETRY, POINTCLOUD2, BagError
 from kpconv_ros.data.pointcloud2 import PackedCloud
 
 _SECOND = 1_000_000_000
@@ -50,6 +50,25 @@ def odometry_to_cdr(T_frame_child: NDArray[np.float64], stamp_ns: int, frame_id:
         twist=_type("geometry_msgs/msg/TwistWithCovariance")(twist=twist, covariance=unknown),
     )
     return bytes(_typestore().serialize_cdr(message, ODOMETRY))
+
+
+def message_of_cdr(cdr: bytes, msgtype: str) -> Any:
+    """Decode a ROS 2 message.
+
+    Raises:
+        BagError: If its bytes do not fit its type.
+    """
+    try:
+        return _typestore().deserialize_cdr(cdr, msgtype)
+    except Exception as error:  # rosbags raises whatever its compiled readers do
+        raise BagError(f"a {msgtype} is damaged: {type(error).__name__}: {error}") from error
+
+
+def restamp_cdr(cdr: bytes, stamp_ns: int) -> bytes:
+    """Return a serialised message that begins with a ``std_msgs/Header`` with another stamp, nanoseconds."""
+    order = "<" if cdr[1] & 1 else ">"
+    stamp = np.array([stamp_ns // _SECOND, stamp_ns % _SECOND], order + "u4").tobytes()
+    return cdr[:4] + stamp + cdr[12:]
 
 
 def stamp_of_cdr(cdr: bytes) -> int:

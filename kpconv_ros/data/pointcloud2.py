@@ -106,7 +106,10 @@ def field_dtype(msg: PointCloud2Like) -> np.dtype[np.void]:
     if len(set(names)) != len(names):
         raise PointCloud2Error(f"got fields {names}, expected every name once")
     offsets = [field.offset for field in fields]
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": msg.point_step})
+    try:
+        return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": msg.point_step})
+    except (ValueError, OverflowError) as error:
+        raise PointCloud2Error(f"got point_step {msg.point_step}, expected less than 2^31: {error}") from error
 
 
 def read_points(msg: PointCloud2Like) -> CloudFields:
@@ -265,7 +268,8 @@ def _view_points(msg: PointCloud2Like, dtype: np.dtype[np.void]) -> NDArray[np.v
         return np.zeros(0, dtype)
     if row_step == packed_row:
         return data.view(dtype)
-    return np.ndarray((msg.height, msg.width), dtype, data, strides=(row_step, msg.point_step)).reshape(-1)
+    rows = np.ndarray((msg.height, msg.width), dtype, data, strides=(row_step, msg.point_step))
+    return np.ascontiguousarray(rows.reshape(-1))  # of one column, the flat view would still have gaps
 
 
 def _read_xyz(points: NDArray[np.void], fields: tuple[Field, ...]) -> NDArray[np.float32]:

@@ -39,6 +39,10 @@ class Recording(Protocol):
     def kinds(self) -> frozenset[str]:
         """Kinds of messages that the recording has."""
 
+    @property
+    def num_clouds(self) -> int:
+        """How many clouds there are from the beginning to the end."""
+
     def messages(self, start: float = 0.0, duration: float | None = None) -> Iterator[RecordedMessage]:
         """Iterate over the messages from ``start`` seconds after the beginning, for ``duration`` seconds or to the end.
 
@@ -74,10 +78,12 @@ class BagRecording:
             else:
                 ground_truth = None
             odometry = pick_topic(reader, ODOMETRY, odometry_topic)
+            num_of_topic = reader.topics_of_type(POINTCLOUD2)
         if points is None:
             raise BagError(f"{path}: got no topic of {POINTCLOUD2}, expected one with the lidar's clouds")
         found = {points: POINTS, ground_truth: GROUND_TRUTH, odometry: ODOMETRY_KIND}
         self._kind_of_topic = {topic: kind for topic, kind in found.items() if topic is not None}
+        self.num_clouds = num_of_topic[points]
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -98,6 +104,7 @@ class KittiRecording:
 
     def __init__(self, sequence: KittiSequence) -> None:
         self.sequence = sequence
+        self.num_clouds = len(sequence)
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -119,6 +126,17 @@ class KittiRecording:
                 continue
             for message in scan_messages(self.sequence, index):
                 yield RecordedMessage(stamp_ns, kind_of_topic[message.topic], message.cdr)
+
+
+def every_nth_cloud(messages: Iterator[RecordedMessage], stride: int) -> Iterator[RecordedMessage]:
+    """Leave out all clouds but every ``stride``-th, beginning with the first; other messages stay."""
+    num_clouds = 0
+    for message in messages:
+        if message.kind == POINTS:
+            num_clouds += 1
+            if (num_clouds - 1) % stride:
+                continue
+        yield message
 
 
 def open_recording(

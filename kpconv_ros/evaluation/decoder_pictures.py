@@ -13,6 +13,7 @@ from kpconv_ros.evaluation.camera import View
 from kpconv_ros.evaluation.pictures import dark_figure, draw_view, save_figure
 
 NEIGHBORS = 12
+DOT_SIZE = 2.0  # relative to dots that would cover the panel side by side: points crowd in the face
 TURN = 0.6  # radians to the side, so that the profile is seen
 COLOR = np.array([0.93, 0.83, 0.72])
 Cloud = NDArray[np.float32]
@@ -21,13 +22,13 @@ Cloud = NDArray[np.float32]
 def draw_decoded(clouds: Mapping[str, NDArray[np.float32]], path: Path) -> Path:
     """Draw clouds ``(S, N, 3)`` of every column by name, y up: a column each, a row for each of the S clouds."""
     rows = len(next(iter(clouds.values())))
-    figure, panels = dark_figure(rows * len(clouds), (3.2 * len(clouds), 4.0 * rows), rows)
+    figure, panels = dark_figure(rows * len(clouds), (2.7 * len(clouds), 3.6 * rows), rows)
     for column, (name, group) in enumerate(clouds.items()):
         for row, cloud in enumerate(group):
             turned = _turn(cloud.astype(np.float64))
             shades = COLOR * _brightness(turned)[:, None]
             order = np.argsort(turned[:, 2], kind="stable")
-            view = View(turned[:, 0], turned[:, 1], order, np.full(len(cloud), 0.9))
+            view = View(turned[:, 0], turned[:, 1], order, np.full(len(cloud), DOT_SIZE))
             draw_view(panels[row * len(clouds) + column], view, shades, name if row == 0 else "")
     return save_figure(figure, path)
 

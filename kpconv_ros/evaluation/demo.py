@@ -56,11 +56,11 @@ def run(args: argparse.Namespace) -> int:
     return report_run(record_path, manifest, args.out, f"live demo of {manifest.name}, {args.duration:g} s")
 
 
-def segment_arguments(model: str, device: str, sensor_height: float) -> tuple[str, ...]:
-    """Arguments of the segmentation node: model, device, height of the sensor [m], and the topics of the sources."""
+def segment_arguments(model: str, device: str, sensor_height: float, odometry: str = "/odom") -> tuple[str, ...]:
+    """Arguments of the segmentation node: model, device, height of the sensor [m], and the topics of its inputs."""
     path = Path(model)
     model = str(path.resolve()) if path.is_dir() else model
-    remaps = ("~/input/points:=/lidar/points", "~/input/odometry:=/odom")
+    remaps = ("~/input/points:=/lidar/points", f"~/input/odometry:={odometry}")
     parameters = ros_parameters(model=model, device=device, input_reliability="reliable", sensor_height=sensor_height)
     return parameters + tuple(word for remap in remaps for word in ("-r", remap))
 

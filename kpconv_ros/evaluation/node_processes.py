@@ -91,15 +91,15 @@ class NodeProcesses:
             _wait_quietly(process, patience)
         return int(process.wait())
 
-    def check(self, may_end: Sequence[str] = ()) -> None:
-        """Raise if a node has ended; those in ``may_end`` may have done so with status 0.
+    def check(self, may_end: Sequence[str] = (), may_fail: Sequence[str] = ()) -> None:
+        """Raise if a node has ended; those in ``may_end`` may have done so with status 0, in ``may_fail`` with any.
 
         Raises:
             LiveRunError: With the end of the node's log.
         """
         for name, (process, log) in self.nodes.items():
             status = process.poll()
-            if status is None or (status == 0 and name in may_end):
+            if status is None or (status == 0 and name in may_end) or name in may_fail:
                 continue
             raise LiveRunError(f"node {name!r} ended with status {status}; the end of {log}:\n{end_of_log(log)}")
 

@@ -41,6 +41,14 @@ def draw_trajectory(trajectory: Trajectory, path: str | Path, title: str = "") -
     return save_figure(figure, path)
 
 
+def draw_errors_alone(trajectory: Trajectory, path: str | Path) -> Path:
+    """Draw the error of the position and its published deviation over the way; return the path written."""
+    figure, (axes,) = dark_figure(1, (13.0, 4.5))
+    figure.subplots_adjust(left=0.06, right=0.985, top=0.9, bottom=0.14)
+    _draw_errors(axes, trajectory)
+    return save_figure(figure, path)
+
+
 def _draw_way(axes: Axes, trajectory: Trajectory) -> None:
     points = trajectory.sampled_in_frame()
     points = points[:: -(-len(points) // MAX_DRAWN_POINTS) or 1]

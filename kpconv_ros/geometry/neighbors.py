@@ -12,13 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kpconv_ros.geometry.packing import check_packed, offsets_of
 from kpconv_ros.kernels import neighbors as kernel
+from kpconv_ros.kernels.choice import takes_triton
 
 CHUNK = 2048  # queries whose distances to a whole cloud are held at once, where no cell grid is compiled
+MOST_FUSED = 512  # neighbours that a Triton kernel keeps sorted
 EXACT = "donot_use_mm_for_euclid_dist"  # by products, distances far from the origin lose their last digits
 
 
@@ -87,6 +89,12 @@ def find_neighbor_lists(
     _check(queries, supports, query_lengths, support_lengths)
     if not radius > 0:
         raise NeighborError(f"radius: expected a positive length in metres, got {radius}")
+    if takes_triton(queries) and takes_triton(supports):
+        from kpconv_ros.geometry import on_gpu
+
+        found = on_gpu.search_radius(queries, supports, query_lengths, support_lengths, radius, max_neighbors)
+        if found is not None:
+            return NeighborLists(*found)
     search = _search_compiled if queries.device.type == "cpu" else _search_chunked
     same = queries is supports
     starts, columns, row, column = [queries.new_zeros(1, dtype=torch.int32)], [], 0, 0
@@ -176,6 +184,14 @@ def find_nearest(
     Raises:
         NeighborError: If a cloud has queries but no supports.
     """
+    if expected_distance is not None and takes_triton(queries) and takes_triton(supports):
+        from kpconv_ros.geometry import on_gpu
+
+        _check(queries, supports, query_lengths, support_lengths)
+        nearest = on_gpu.search_nearest(queries, supports, query_lengths, support_lengths, 2 * expected_distance)
+        if nearest is not None:
+            return nearest
+        expected_distance = None
     if expected_distance is None or queries.device.type != "cpu":
         return find_k_nearest(queries, supports, query_lengths, support_lengths, 1)[:, 0]
     _check(queries, supports, query_lengths, support_lengths)
@@ -190,7 +206,7 @@ def find_nearest(
             nearest = kernel.search_nearest(query_array, support_array, expected_distance)
             lost = np.flatnonzero(nearest < 0)
             if len(lost):
-                nearest[lost] = cKDTree(support_array).query(query_array[lost])[1]
+                nearest[lost] = _k_nearest_in_tree(query_array[lost], support_array, 1)[:, 0]
             result[rows] = torch.from_numpy(nearest).long() + first
         first += count
     return result
@@ -213,6 +229,11 @@ def find_k_nearest(queries: Tensor, supports: Tensor, query_lengths: Tensor, sup
     _check(queries, supports, query_lengths, support_lengths)
     if k < 1:
         raise NeighborError(f"k: expected at least 1, got {k}")
+    if takes_triton(queries) and takes_triton(supports) and k <= MOST_FUSED:
+        from kpconv_ros.geometry import on_gpu
+
+        if bool((support_lengths[query_lengths > 0] >= k).all()):
+            return on_gpu.search_k_nearest(queries, supports, query_lengths, support_lengths, k)
     parts, first = [torch.empty(0, k, dtype=torch.int64, device=queries.device)], 0
     query_clouds = queries.detach().split(query_lengths.tolist())
     for query_cloud, support_cloud in zip(query_clouds, supports.detach().split(support_lengths.tolist()), strict=True):
@@ -225,7 +246,13 @@ def find_k_nearest(queries: Tensor, supports: Tensor, query_lengths: Tensor, sup
 
 def _k_nearest_of_cloud(queries: Tensor, supports: Tensor, k: int) -> Tensor:
     if queries.device.type == "cpu":
-        _, rows = cKDTree(supports.numpy()).query(queries.numpy(), k=[*range(1, k + 1)])
-        return torch.from_numpy(rows)
+        return torch.from_numpy(_k_nearest_in_tree(queries.numpy(), supports.numpy(), k))
     distances = (torch.cdist(chunk, supports, compute_mode=EXACT) for chunk in queries.split(CHUNK))
     return torch.cat([chunk.topk(k, largest=False)[1] for chunk in distances])
+
+
+def _k_nearest_in_tree(queries: NDArray[np.generic], supports: NDArray[np.generic], k: int) -> NDArray[np.int64]:
+    from scipy.spatial import cKDTree  # here, as a machine whose tensors are all on a GPU needs no SciPy
+
+    rows: NDArray[np.int64] = cKDTree(supports).query(queries, k=[*range(1, k + 1)])[1]
+    return rows

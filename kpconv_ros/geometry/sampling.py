@@ -7,6 +7,9 @@ from torch import Tensor
 
 from kpconv_ros.geometry.packing import check_packed, offsets_of
 from kpconv_ros.kernels import sampling as kernel
+from kpconv_ros.kernels.choice import takes_triton
+
+MOST_FUSED = 16384  # points of a cloud that a Triton kernel holds
 
 
 class SamplingError(ValueError):
@@ -31,6 +34,10 @@ def sample_farthest(points: Tensor, lengths: Tensor, num_samples: int) -> Tensor
     check_packed(points, lengths)
     if num_samples < 1 or (len(lengths) and int(lengths.min()) < num_samples):
         raise SamplingError(f"expected at least {max(num_samples, 1)} points in each cloud, got {lengths.tolist()}")
+    if takes_triton(points) and len(lengths):
+        largest = int(lengths.max())
+        if largest <= MOST_FUSED:
+            return complete_farthest_of_each(points, lengths, lengths.new_zeros(len(lengths), 1), num_samples, largest)
     first = lengths.new_zeros(1)
     picked = [complete_farthest(cloud, first, num_samples) for cloud in points.split(lengths.tolist())]
     return torch.stack(picked) + offsets_of(lengths)[:-1, None] if picked else lengths.new_empty(0, num_samples)
@@ -54,8 +61,40 @@ def complete_farthest(points: Tensor, seeds: Tensor, num_samples: int) -> Tensor
     if not 1 <= len(seeds) <= num_samples <= len(points):
         expected = f"1 to {num_samples} seeds and at least {num_samples} points"
         raise SamplingError(f"expected {expected}, got {len(seeds)} and {len(points)}")
+    if takes_triton(points) and len(points) <= MOST_FUSED:
+        size = seeds.new_tensor([len(points)])
+        return complete_farthest_of_each(points, size, seeds[None], num_samples, len(points))[0]
     pick = _pick_compiled if points.device.type == "cpu" else _pick
     return pick(points.detach(), num_samples, seeds)
+
+
+def complete_farthest_of_each(
+    points: Tensor,
+    lengths: Tensor,
+    seeds: Tensor,
+    num_samples: int,
+    largest: int,
+    seed_counts: Tensor | None = None,
+) -> Tensor:
+    """Do as :func:`complete_farthest` for all clouds of a batch at once, where ``takes_triton(points)`` holds.
+
+    Args:
+        points: Packed, ``(N, 3)``, metres.
+        lengths: ``(B,)`` int64, each ``num_samples`` or more.
+        seeds: Rows of each cloud, ``(B, S)`` int64.
+        num_samples: Points to pick from each.
+        largest: Points of the largest cloud, at most :data:`MOST_FUSED`.
+        seed_counts: How many of the seeds of each cloud count, ``(B,)`` int64; None is all.
+
+    Returns:
+        Rows of ``points``, ``(B, num_samples)`` int64.
+    """
+    from kpconv_ros.kernels.gpu.sampling import pick_farthest
+
+    counts = lengths.new_full((len(lengths),), seeds.shape[1]) if seed_counts is None else seed_counts
+    starts = offsets_of(lengths)
+    packed = points.detach().float().contiguous()
+    return pick_farthest(packed, starts, seeds, counts, num_samples, largest) + starts[:-1, None]
 
 
 def _pick_compiled(points: Tensor, num_samples: int, seeds: Tensor) -> Tensor:

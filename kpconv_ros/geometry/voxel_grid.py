@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kpconv_ros.geometry.packing import check_packed
 from kpconv_ros.kernels import grid
+from kpconv_ros.kernels.choice import takes_triton
 
 
 class GridError(ValueError):
@@ -55,6 +56,14 @@ def grid_subsample(
     check_packed(points, lengths)
     if not voxel_size > 0:
         raise GridError(f"voxel_size: expected a positive length in metres, got {voxel_size}")
+    if takes_triton(points):
+        from kpconv_ros.geometry import on_gpu
+
+        found = on_gpu.subsample(points, lengths, voxel_size, features)
+        if found is not None:
+            means, voxel_lengths, mean_features, voxel_of_point = found
+            voted = None if labels is None else _vote(labels, voxel_of_point, len(means))
+            return Subsampled(means, voxel_lengths, mean_features, voted, voxel_of_point)
     voxel_of_point, voxel_lengths = _number_voxels(points, lengths, voxel_size)
     num_voxels = int(voxel_lengths.sum())
     if points.device.type == "cpu":

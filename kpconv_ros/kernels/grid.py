@@ -3,8 +3,9 @@
 """Voxel grids on the CPU: an open-addressing hash of cells. The torch truth stands in ``geometry.voxel_grid``."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from kpconv_ros.kernels.compiled import njit
 
 AXIS_BITS = 21
 MAX_CELLS = 1 << AXIS_BITS  # cells along an axis

@@ -10,9 +10,9 @@ every convolution that shares kernel points then only gathers along them.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kpconv_ros.kernels.compiled import njit
 from kpconv_ros.kernels.threads import run_over_rows
 
 Ints = NDArray[np.int32]

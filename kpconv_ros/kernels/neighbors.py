@@ -9,9 +9,9 @@ side by side in memory.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kpconv_ros.kernels.compiled import njit
 from kpconv_ros.kernels.grid import MAX_CELLS, find_bounds, find_slot, hash_cells, pack_cell
 from kpconv_ros.kernels.threads import run_over_rows
 

@@ -3,7 +3,8 @@
 """Farthest-point sampling on the CPU. The torch truth stands in ``geometry.sampling``."""
 
 import numpy as np
-from numba import njit
+
+from kpconv_ros.kernels.compiled import njit
 
 
 @njit(nogil=True, cache=True)

@@ -12,11 +12,40 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from kpconv_ros.kernels import kpconv as kernel
+from kpconv_ros.kernels.choice import autocast_dtype, takes_triton
 from kpconv_ros.kernels.threads import run_over_rows, split_rows
 from kpconv_ros.layers.low_precision import listed_rows, low_precision_of, pad_rows
-from kpconv_ros.layers.neighborhood import Influences
+from kpconv_ros.layers.neighborhood import Influences, Neighborhood
 
 CHUNK_BYTES = 8 << 20  # gathered features held at once: small enough to stay in the cache, large enough for a GEMM
+
+
+def is_fused(features: Tensor, neighborhood: Neighborhood) -> bool:
+    """Return whether :func:`fused_kernel_sum` can and should do the work."""
+    return all(takes_triton(t) for t in (features, neighborhood.queries, neighborhood.supports))
+
+
+def fused_kernel_sum(
+    features: Tensor, weights: Tensor, neighborhood: Neighborhood, kernel_points: Tensor, sigma: float
+) -> Tensor:
+    """Do as :func:`kernel_sum` in one pass on a GPU: no influence is ever kept.
+
+    Args:
+        features: Features of the supports, ``(N, Cin)``.
+        weights: Kernel weights W, ``(K, Cin, Cout)``.
+        neighborhood: M queries with their neighbours.
+        kernel_points: ``(1, K, 3)``, or deformed ones ``(M, K, 3)``, which may carry a gradient; metres.
+        sigma: Influence distance, metres.
+
+    Returns:
+        ``(M, Cout)``, in the type that ``torch.autocast`` wants.
+    """
+    from kpconv_ros.kernels.gpu import kernel_sum as fused
+
+    dtype = autocast_dtype(features)
+    places = (neighborhood.queries.float().contiguous(), neighborhood.supports.float().contiguous())
+    pairs = fused.Pairs(*places, fused.row_lists(*neighborhood.lists))
+    return fused.kernel_sum(features.to(dtype), weights.to(dtype), pairs, kernel_points, sigma)
 
 
 def kernel_sum(features: Tensor, weights: Tensor, influences: Influences, strengths: Tensor | None = None) -> Tensor:

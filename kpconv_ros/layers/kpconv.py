@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kpconv_ros.kernels import kpconv as kernel
 from kpconv_ros.layers.kernel_points import kernel_disposition
-from kpconv_ros.layers.kernel_sum import kernel_sum
+from kpconv_ros.layers.kernel_sum import fused_kernel_sum, is_fused, kernel_sum
 from kpconv_ros.layers.neighborhood import Influences, Neighborhood, find_influences
 
 
@@ -46,9 +46,12 @@ class KPConv(nn.Module):
     def forward(self, features: Tensor, neighborhood: Neighborhood) -> Tensor:
         """Convolve ``features (N, Cin)`` of the supports; returns ``(M, Cout)`` of the queries."""
         _check_features(features, neighborhood, self.weights.shape[1])
-        key = self.kernel_points.detach().cpu().numpy().tobytes() + str(self.sigma).encode()
-        influences = neighborhood.influences(self.kernel_points, self.sigma, key)
-        out = kernel_sum(features, self.weights, influences)
+        if is_fused(features, neighborhood):
+            out = fused_kernel_sum(features, self.weights, neighborhood, self.kernel_points[None], self.sigma)
+        else:
+            key = self.kernel_points.detach().cpu().numpy().tobytes() + str(self.sigma).encode()
+            influences = neighborhood.influences(self.kernel_points, self.sigma, key)
+            out = kernel_sum(features, self.weights, influences)
         return out if self.bias is None else out + self.bias
 
 
@@ -76,11 +79,14 @@ class DeformableKPConv(nn.Module):
         """Convolve ``features (N, Cin)`` of the supports; returns ``(M, Cout)`` of the queries."""
         _check_features(features, neighborhood, self.weights.shape[1])
         placed = self.place_kernels(features, neighborhood)
-        influences = find_influences(neighborhood, placed.detach(), self.sigma)
-        strengths = deformed_strengths(neighborhood, placed, influences, self.sigma)
         if self.training:
             self.regularization = fitting_loss(neighborhood, placed, self.sigma) + repulsive_loss(placed, self.sigma)
-        out = kernel_sum(features, self.weights, influences, strengths)
+        if is_fused(features, neighborhood):
+            out = fused_kernel_sum(features, self.weights, neighborhood, placed, self.sigma)
+        else:
+            influences = find_influences(neighborhood, placed.detach(), self.sigma)
+            strengths = deformed_strengths(neighborhood, placed, influences, self.sigma)
+            out = kernel_sum(features, self.weights, influences, strengths)
         return out if self.bias is None else out + self.bias
 
     def place_kernels(self, features: Tensor, neighborhood: Neighborhood) -> Tensor:

@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from kpconv_ros.geometry.neighbors import NeighborLists
 from kpconv_ros.kernels import kpconv as kernel
+from kpconv_ros.kernels.choice import takes_triton
 from kpconv_ros.kernels.threads import run_over_rows
 
 
@@ -29,6 +30,11 @@ def max_pool(features: Tensor, lists: NeighborLists, shadows: bool = False) -> T
 
 
 def _max_pool(features: Tensor, lists: NeighborLists) -> Tensor:
+    if takes_triton(features):
+        from kpconv_ros.kernels.gpu import pooling
+        from kpconv_ros.kernels.gpu.kernel_sum import row_lists
+
+        return pooling.max_pool(features, row_lists(*lists))
     if features.device.type == "cpu" and features.dtype != torch.float64:
         pooled: Tensor = _CompiledMaxPool.apply(features.float(), lists)
         return pooled.to(features.dtype)

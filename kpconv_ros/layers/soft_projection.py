@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kpconv_ros.geometry.sampling import complete_farthest
+from kpconv_ros.geometry.sampling import MOST_FUSED, complete_farthest, complete_farthest_of_each
+from kpconv_ros.kernels.choice import takes_triton
 
+MOST_NEIGHBORS = 512  # of a query, that a Triton kernel keeps sorted
 EXACT = "donot_use_mm_for_euclid_dist"  # by products, distances far from the origin lose their last digits
 
 
@@ -59,6 +61,8 @@ def soft_project(
         ProjectionError: If shapes do not fit, or there are fewer than k points.
     """
     _check(queries, points, k, scores, counts)
+    if takes_triton(queries) and takes_triton(points) and k <= MOST_NEIGHBORS:
+        return _soft_project_fused(queries, points, k, temperature, scores, counts)
     with torch.no_grad():
         distances = torch.cdist(queries, points, compute_mode=EXACT)  # (B, m, n)
         if counts is not None:
@@ -70,6 +74,39 @@ def soft_project(
     if scores is not None:
         logits = logits + take_rows(scores[..., None], neighbors)[..., 0]
     return SoftProjection(neighbors, logits.masked_fill(nearest == torch.inf, -torch.inf).softmax(2))
+
+
+def _soft_project_fused(
+    queries: Tensor,
+    points: Tensor,
+    k: int,
+    temperature: Tensor | float,
+    scores: Tensor | None,
+    counts: Tensor | None,
+) -> SoftProjection:
+    """Do as :func:`soft_project` by the Triton kernels; a temperature that is no single number is divided out."""
+    from kpconv_ros.kernels.gpu.sampling import find_k_nearest
+    from kpconv_ros.kernels.gpu.soft_projection import weigh
+
+    num_clouds, num_points = points.shape[:2]
+    clouds = torch.arange(num_clouds, device=points.device)
+    sizes = clouds.new_full((num_clouds,), num_points) if counts is None else counts
+    begins = (clouds * num_points).repeat_interleave(queries.shape[1])
+    ends = (clouds * num_points + sizes).repeat_interleave(queries.shape[1])
+    packed, supports = queries.float().flatten(0, 1), points.float().flatten(0, 1)
+    rows = find_k_nearest(packed.detach().contiguous(), supports.detach().contiguous(), begins, ends, k)
+    neighbors = (rows - begins[:, None]).clamp(min=0).unflatten(0, queries.shape[:2])  # (B, m, k)
+    one = torch.as_tensor(temperature, dtype=torch.float32, device=points.device)
+    if one.numel() != 1:
+        offsets = queries[:, :, None] - take_rows(points, neighbors)
+        logits = -offsets.square().sum(3) / one**2
+        if scores is not None:
+            logits = logits + take_rows(scores[..., None], neighbors)[..., 0]
+        lost = (rows < 0).unflatten(0, queries.shape[:2])
+        return SoftProjection(neighbors, logits.masked_fill(lost, -torch.inf).softmax(2))
+    of_points = supports.new_zeros(len(supports)) if scores is None else scores.float().flatten()
+    weights = weigh(packed, supports, of_points, one, rows)
+    return SoftProjection(neighbors, weights.unflatten(0, queries.shape[:2]).to(queries.dtype))
 
 
 def take_rows(values: Tensor, rows: Tensor) -> Tensor:
@@ -127,6 +164,14 @@ def order_points(matched: Tensor, points: Tensor, num_samples: int, counts: Tens
     """
     sizes = [points.shape[1]] * len(points) if counts is None else counts.tolist()
     is_first = first_appearances(matched, points.shape[1])
+    if takes_triton(points) and len(points) and 0 < num_samples <= min(sizes) and points.shape[1] <= MOST_FUSED:
+        seeds = matched.gather(1, torch.argsort(~is_first, dim=1, stable=True))  # those that count come first
+        lengths = matched.new_full((len(points),), points.shape[1]) if counts is None else counts
+        rows = torch.arange(points.shape[1], device=points.device)
+        packed = points[rows < lengths[:, None]]
+        seed_counts = is_first.sum(1).clamp(max=num_samples)
+        picked = complete_farthest_of_each(packed, lengths, seeds, num_samples, points.shape[1], seed_counts)
+        return picked - (lengths.cumsum(0) - lengths)[:, None]
     samples = [
         complete_farthest(cloud[:size], rows[first][:num_samples], num_samples)
         for cloud, rows, first, size in zip(points, matched, is_first, sizes, strict=True)

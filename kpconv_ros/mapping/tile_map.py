@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kpconv_ros.mapping.voxel_map import MappingError
+from kpconv_ros.mapping.error import MappingError
 
 Array = NDArray[Any]
 Key = tuple[int, int]

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from kpconv_ros.config_io import param
 
 Key = tuple[int, int]
+WORTH_OF_POINTS = 0.5
+"""Power of a tile's points that it is worth: between its area (0) and its points (1)."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Choice(NamedTuple):
 
 
 class TileSchedule:
-    """Tiles in the order in which they help the receiver most: points it lacks for each byte, sooner where near."""
+    """Tiles in the order in which they help the receiver most: what it lacks for each byte, sooner where near."""
 
     def __init__(self, config: TileScheduleConfig, level_bytes: Sequence[int], tile_size: float) -> None:
         """Make an empty schedule.
@@ -131,19 +133,20 @@ class TileSchedule:
         return state.num_points >= config.min_points and (state.is_lost or has_changed)
 
     def _best_of(self, key: Key, state: TileState) -> tuple[float, Choice | None]:
-        """The best of: the last code again, a new one of its level, a finer one; points a byte."""
+        """The best of: the last code again, a new one of its level, a finer one; worth a byte."""
         config, options = self._config, []
         if state.num_points < config.min_points:
             return 0.0, None
+        unsent, worth = state.num_unsent / state.num_points, state.num_points**WORTH_OF_POINTS
         if state.is_lost:
-            options.append((state.num_points / max(state.num_bytes, 1), Choice(key, state.level, True)))
+            options.append((worth / max(state.num_bytes, 1), Choice(key, state.level, True)))
         if self._is_waiting(state):
             level = max(state.level, 0)
-            options.append((state.num_unsent / self._level_bytes[level], Choice(key, level, False)))
+            options.append((worth * unsent / self._level_bytes[level], Choice(key, level, False)))
         finer = state.level + 1
         if 0 < finer < len(self._level_bytes):
-            gain = state.num_unsent + config.refine_gain * 0.5 ** (finer - 1) * state.num_points
-            options.append((gain / self._level_bytes[finer], Choice(key, finer, False)))
+            gain = unsent + config.refine_gain * 0.5 ** (finer - 1)
+            options.append((worth * gain / self._level_bytes[finer], Choice(key, finer, False)))
         return max(options, default=(0.0, None), key=lambda option: option[0])
 
     def _asked_for(self, keys: Iterable[Key], now: float) -> list[TileState]:

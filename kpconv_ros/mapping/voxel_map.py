@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 
 from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.kernels import voting, voxel_hash
+from kpconv_ros.mapping.error import MappingError as MappingError
 from kpconv_ros.mapping.sphere import Sphere
 
 Array = NDArray[Any]
-
-
-class MappingError(ValueError):
-    """Something that the map cannot take; the message says what was expected and what came."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from kpconv_ros.nodes.run import use_large_messages
 from kpconv_ros.nodes.scan_node import LOG_PERIOD, ScanNode, Work
 from kpconv_ros.nodes.spinning import spin_node
 from kpconv_ros.pipelines.map_decoder import MapDecoder, MapDecoderConfig
+from kpconv_ros.pipelines.tile_codec import TileCodecConfig, make_codec
 
 NO_FACTS = {"tiles": 0, "session": "", "absent": 0, "outdated": 0, "packets_refused": 0}
 CHECK_PERIOD = 0.1  # s between two looks at what is due
@@ -54,6 +55,7 @@ class DecodeNode(ScanNode[DecodeConfig]):
         self._map_is_new = False
         self._map_published_at = self._requested_at = 0.0
         super().__init__("decode", DecodeConfig, NO_FACTS, **node_arguments)
+        self._codec_settings = LiveConfig(self, TileCodecConfig)
         self._pipeline_settings = LiveConfig(self, MapDecoderConfig)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._check_timer = self.create_timer(CHECK_PERIOD, self._check_soon, clock=steady)
@@ -62,7 +64,7 @@ class DecodeNode(ScanNode[DecodeConfig]):
     def load(self) -> None:
         """Join the link; create the publisher of the map."""
         self._classes = link_classes()
-        self._decoder = MapDecoder(self._pipeline_settings.config)
+        self._decoder = MapDecoder(self._pipeline_settings.config, make_codec(self._codec_settings.config))
         self._link = Link(self, self._settings.config.link_domain)
         self._requests = self._link.publisher(self._classes.request, "~/output/requests")
         self._map = self.create_lifecycle_publisher(PointCloud2, "~/output/map", latched_qos())
@@ -96,6 +98,13 @@ class DecodeNode(ScanNode[DecodeConfig]):
         silence = time.monotonic() - last
         is_silent = last and silence > self._settings.config.silence_limit
         return (f"no message for {silence:.0f} s",) if is_silent else ()
+
+    def destroy_node(self) -> None:
+        """Leave the link, whose thread must end before the process does."""
+        self._stop()
+        if self._link is not None:
+            self._link.destroy()
+        super().destroy_node()
 
     # --- in the worker's thread
 

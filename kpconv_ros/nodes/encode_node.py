@@ -31,9 +31,10 @@ from kpconv_ros.nodes.run import use_large_messages
 from kpconv_ros.nodes.scan_node import LOG_PERIOD, ScanNode, Work
 from kpconv_ros.nodes.spinning import spin_node
 from kpconv_ros.pipelines.map_encoder import MapEncoder, MapEncoderConfig
+from kpconv_ros.pipelines.tile_codec import TileCodecConfig, make_codec
 
 NO_FACTS = {"tiles": 0, "backlog": "", "sent_kb": 0, "distortion_m": "", "tile_bytes": "", "coders": ""}
-SEND_PERIOD = 0.05  # s between two looks at what may be sent
+SEND_PERIOD = 0.025  # s between two looks at what may be sent
 TIME_JUMP = 1.0  # s backwards that begin a new map
 
 
@@ -58,6 +59,7 @@ class EncodeNode(ScanNode[EncodeConfig]):
         self._requests: LinkInput | None = None
         super().__init__("encode", EncodeConfig, NO_FACTS, **node_arguments)
         self._pose_settings = LiveConfig(self, PoseConfig)
+        self._codec_settings = LiveConfig(self, TileCodecConfig)
         self._pipeline_settings = LiveConfig(self, MapEncoderConfig, self._configure_pipeline)
         self._send_timer = self.create_timer(
             SEND_PERIOD, self._send_soon, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -68,7 +70,7 @@ class EncodeNode(ScanNode[EncodeConfig]):
         """Join the link and make the pipeline ready."""
         config = self._settings.config
         self.input_topic = "~/input/map" if config.input == "map" else "~/input/points"
-        self._classes = link_classes()
+        self._classes, self._codec = link_classes(), make_codec(self._codec_settings.config)
         self._link = Link(self, config.link_domain)
         self._latents = self._link.publisher(self._classes.tile, "~/output/latents")
         self._begin_map()
@@ -105,11 +107,18 @@ class EncodeNode(ScanNode[EncodeConfig]):
         """Whether nobody hears."""
         return () if self._link is None or has_listener(self._latents) else ("no receiver was found",)
 
+    def destroy_node(self) -> None:
+        """Leave the link, whose thread must end before the process does."""
+        self._stop()
+        if self._link is not None:
+            self._link.destroy()
+        super().destroy_node()
+
     # --- in the worker's thread
 
     def _begin_map(self) -> None:
         self._session = random.getrandbits(32)
-        self._encoder = MapEncoder(self._pipeline_settings.config, time.monotonic())
+        self._encoder = MapEncoder(self._pipeline_settings.config, time.monotonic(), self._codec)
         self._stamp, self._frame = 0.0, ""
 
     def _process(self, message: PointCloud2) -> None:
@@ -128,13 +137,14 @@ class EncodeNode(ScanNode[EncodeConfig]):
         self._stamp, self._frame = stamp, frame
         assert self._encoder is not None
         if len(points):
-            self._encoder.insert(points, labels, position, frame, time.monotonic())
+            insert = self._encoder.insert if self._poses is None else self._encoder.insert_scan
+            insert(points, labels, position, frame, time.monotonic())
         timings_ms = {"total": 1e3 * (time.perf_counter() - started)}
         limit_ms = 1e3 * config.processing_limit
         self.statistics.count_processed(timings_ms, limit_ms, facts_of(self._encoder), was_reset=was_reset)
 
     def _place(self, cloud: CloudFields, message: PointCloud2) -> tuple[Any, Any, str]:
-        """Points in the map frame, where the sensor is, and the frame's name."""
+        """Points in the map frame, where the robot is (in the middle of a map that rolls), and the frame's name."""
         frame = str(message.header.frame_id)
         if self._poses is None:
             return cloud.xyz, cloud.xyz.mean(axis=0) if len(cloud.xyz) else np.zeros(3), frame

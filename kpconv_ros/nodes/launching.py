@@ -10,6 +10,12 @@ from typing import Any
 
 from kpconv_ros.nodes.run import FASTDDS_VARIABLES
 
+EVALUATE_ARGUMENTS = (
+    *("sequence", "mode", "parts", "model", "device", "poses", "extrinsic"),
+    *("points_topic", "ground_truth_topic", "odometry_topic", "start", "duration", "stride", "out"),
+)
+"""Launch arguments that ``kpconv-ros evaluate`` has too."""
+
 
 def declare_arguments(arguments: dict[str, tuple[str, str]]) -> list[Any]:
     """Launch arguments from a table of names, defaults and descriptions."""
@@ -21,13 +27,15 @@ def declare_arguments(arguments: dict[str, tuple[str, str]]) -> list[Any]:
     ]
 
 
-def fastdds_profile(share: Path) -> list[Any]:
-    """Room for big clouds in Fast DDS' shared memory, unless the user has chosen a profile."""
+def fastdds_profile(share: Path, profile: Path | None = None) -> list[Any]:
+    """Set ``profile``, by default room for big clouds in Fast DDS' shared memory, unless the user has chosen one."""
     from launch.actions import SetEnvironmentVariable
 
     if any(name in os.environ for name in FASTDDS_VARIABLES):
         return []
-    return [SetEnvironmentVariable(name, str(share / "config" / "fastdds.xml")) for name in FASTDDS_VARIABLES]
+    return [
+        SetEnvironmentVariable(name, str(profile or share / "config" / "fastdds.xml")) for name in FASTDDS_VARIABLES
+    ]
 
 
 def replay_parameters(value: dict[str, str]) -> dict[str, object]:
@@ -38,6 +46,21 @@ def replay_parameters(value: dict[str, str]) -> dict[str, object]:
         "rate": float(value["bag_rate"]),
         "clock": as_bool(value["use_sim_time"]),
     }
+
+
+def evaluate_arguments(value: dict[str, str]) -> list[str]:
+    """The words of ``kpconv-ros evaluate`` that say what launch arguments do; those left empty are left out.
+
+    Raises:
+        ValueError: If there is no bag.
+    """
+    if not value["bag"]:
+        raise ValueError("bag: got nothing, expected a bag or a KITTI-layout folder")
+    words = [value["bag"]]
+    for name in EVALUATE_ARGUMENTS:
+        if value[name]:
+            words += [f"--{name.replace('_', '-')}", *(value[name].split() if name == "extrinsic" else [value[name]])]
+    return words
 
 
 def extrinsic_parameters(text: str) -> dict[str, object]:

@@ -56,16 +56,18 @@ class Link:
         self._endpoint = node if domain == SAME_DOMAIN else self._join(domain)
         self._made: list[Callable[[], object]] = []
 
-    def publisher(self, message_type: Any, topic: str) -> Any:
+    def publisher(self, message_type: Any, topic: str, qos: QoSProfile | None = None) -> Any:
         """A publisher of the link; ``topic`` is a name of the node, such as ``~/output/latents``."""
-        made = self._endpoint.create_publisher(message_type, self._node.resolve_topic_name(topic), link_qos())
+        made = self._endpoint.create_publisher(message_type, self._node.resolve_topic_name(topic), qos or link_qos())
         self._made.append(lambda: self._endpoint.destroy_publisher(made))
         return made
 
-    def subscribe(self, message_type: Any, topic: str, callback: Callable[[Any], None]) -> LinkInput:
+    def subscribe(
+        self, message_type: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile | None = None
+    ) -> LinkInput:
         """Hear a topic; the callback may come from a thread of its own."""
         name = self._node.resolve_topic_name(topic)
-        made = self._endpoint.create_subscription(message_type, name, callback, link_qos())
+        made = self._endpoint.create_subscription(message_type, name, callback, qos or link_qos())
         return LinkInput(self._endpoint, made)
 
     def destroy(self) -> None:

@@ -38,7 +38,7 @@ class RecordMapConfig:
 
 
 class RecordMapNode(Node):
-    """Keeps every version of every part of the map, with the time of its coming."""
+    """Keeps every version of every part of the map; the file ``.started`` beside it tells of the first odometry."""
 
     def __init__(self) -> None:
         """Subscribe.
@@ -84,6 +84,8 @@ class RecordMapNode(Node):
                 self._versions.append((now, key, cloud.xyz[rows], labels[rows]))
 
     def _on_odometry(self, message: Odometry) -> None:
+        if not self._poses:
+            Path(self.config.output).with_suffix(".started").touch()
         place = message.pose.pose.position
         self._poses.append((time.time(), place.x, place.y, place.z))
 

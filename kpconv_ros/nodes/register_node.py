@@ -13,8 +13,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from kpconv_ros.nodes.map_tiles import MapView, TileExchange
 from kpconv_ros.nodes.mounting import Mounting, MountingConfig
 from kpconv_ros.nodes.parameters import LiveConfig
@@ -59,7 +57,7 @@ class RegisterNode(ScanNode[RegisterConfig]):
         """Make the pipeline ready; create publishers and services."""
         config = self._pipeline_settings.config
         self._odometry = Odometry(config)
-        warm_up(self._odometry)
+        self._odometry.warm_up()
         self._outputs = RegisterOutputs(self, self._settings.config)
         period = self._settings.config.tile_period
         self._tiles = TileExchange(self, self._tile_settings.config, period, self._view_map)
@@ -118,18 +116,6 @@ class RegisterNode(ScanNode[RegisterConfig]):
     def _configure_pipeline(self, config: OdometryConfig) -> None:
         if self._odometry is not None:
             self._odometry.configure(config)
-
-
-def warm_up(odometry: Odometry) -> None:
-    """Follow a sensor through a made-up room, so that the first real scan meets compiled code; then reset."""
-    random = np.random.default_rng(0)
-    room = random.uniform(-1.0, 1.0, (6000, 3)) * (12.0, 9.0, 3.0)
-    axis = np.arange(len(room)) % 3
-    room[np.arange(len(room)), axis] = np.sign(room[np.arange(len(room)), axis]) * np.array([12.0, 9.0, 3.0])[axis]
-    times = np.linspace(0.0, 0.1, len(room))
-    for scan in range(3):
-        odometry.process(room.astype(np.float32), 0.1 * scan, times)
-    odometry.reset()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -25,8 +26,18 @@ from sensor_msgs.msg import PointCloud2
 from kpconv_ros.config_io import ConfigError, param
 from kpconv_ros.data.bags import BagError
 from kpconv_ros.data.cdr_messages import stamp_of_cdr
-from kpconv_ros.data.recordings import GROUND_TRUTH, ODOMETRY_KIND, POINTS, RecordedMessage, Recording, open_recording
+from kpconv_ros.data.publication_log import PublicationLog
+from kpconv_ros.data.recordings import (
+    GROUND_TRUTH,
+    ODOMETRY_KIND,
+    POINTS,
+    RecordedMessage,
+    Recording,
+    every_nth_cloud,
+    open_recording,
+)
 from kpconv_ros.data.semantic_kitti import KittiError
+from kpconv_ros.data.there_and_back import ThereAndBack
 from kpconv_ros.nodes.answer_window import AnswerWindow
 from kpconv_ros.nodes.parameters import ParameterError, check_no_unknown_parameters, declare_config
 from kpconv_ros.nodes.qos import stream_qos
@@ -56,8 +67,12 @@ class ReplayConfig:
                       "the one before; as_fast: likewise with one in hand, so the consumer never idles")  # fmt: skip
     rate: float = param(1.0, "multiple of the recorded speed, in mode rate", 0.01, 100.0)
     loop: bool = param(False, "begin again at the end; stamps and clock then jump back")
+    stamps_go_on: bool = param(False, "with loop: there and back from memory, with stamps that go on, without ground "
+                               "truth")  # fmt: skip
     start: float = param(0.0, "where to begin, after the beginning of the recording [s]", 0.0)
     duration: float = param(0.0, "how much to play [s]; 0: all", 0.0)
+    stride: int = param(1, "play every so many clouds", 1, 1_000_000)
+    max_clouds: int = param(0, "end after so many clouds; 0: all", 0)
     clock: bool = param(True, "publish the recorded time on /clock")
     publish_tf: bool = param(True, "send the odometry as TF too, where tf2_ros is installed")
     points_topic: str = param("", "topic of the clouds in the bag; empty: the only one")
@@ -65,6 +80,7 @@ class ReplayConfig:
     odometry_topic: str = param("", "topic of the odometry in the bag; empty: the only one")
     ack_topic: str = param("segment/output/labels", "the consumer's answer: a PointCloud2 with a cloud's stamp")
     ack_timeout: float = param(30.0, "how long to wait for an answer before the next cloud is published [s]", 0.1)
+    log: str = param("", "file that gets the stamp and the time of publication of each cloud, in ns; empty: none")
     consumers: int = param(1, "subscribers of the clouds to wait for before playing", 1, 100)
     patience: float = param(30.0, "how long to wait for a consumer before playing [s]; in mode rate the recording is "
                             "then played to nobody, else this is an error", 0.0)  # fmt: skip
@@ -75,6 +91,8 @@ class ReplayConfig:
             raise ConfigError(f"mode: got {self.mode!r}, expected rate, lockstep or as_fast")
         if not self.path:
             raise ConfigError("path: got nothing, expected a bag or a KITTI-layout folder")
+        if self.stamps_go_on and not self.loop:
+            raise ConfigError("stamps_go_on: got true without loop, expected both")
 
 
 class ReplayNode(Node):
@@ -87,6 +105,7 @@ class ReplayNode(Node):
     def __init__(self) -> None:
         super().__init__("replay")
         self._stop, self._done = threading.Event(), threading.Event()
+        self._log: PublicationLog | None = None
         self._player = threading.Thread(target=self._play, name="player", daemon=True)
         self.config = declare_config(self, ReplayConfig)
         check_no_unknown_parameters(self)
@@ -98,6 +117,7 @@ class ReplayNode(Node):
         }
         self._broadcast = make_broadcaster(self) if self.config.publish_tf else None
         self._clock_output = self.create_publisher(Clock, "/clock", stream_qos()) if self.config.clock else None
+        self._log = _open_log(self.config.log)
         self._window: AnswerWindow | None = None
         if self.config.mode in WINDOW_OF_MODE:
             self._window = AnswerWindow(WINDOW_OF_MODE[self.config.mode])
@@ -110,6 +130,8 @@ class ReplayNode(Node):
         self._stop.set()
         if self._player.is_alive():
             self._player.join()
+        if self._log is not None:
+            self._log.close()
         super().destroy_node()
 
     def _take_answer(self, message: bytes) -> None:
@@ -137,7 +159,7 @@ class ReplayNode(Node):
 
     def _play_all(self) -> None:
         self._play_once()
-        while self.config.loop and not self._stop.is_set():
+        while self.config.loop and not self._stop.is_set() and not self._is_enough():
             self._play_once()
         if self._window is not None:
             self._wait_for_room(self._window, self._window.size)
@@ -146,9 +168,11 @@ class ReplayNode(Node):
                 output.wait_for_all_acked(Duration(seconds=DELIVERY_PATIENCE))
 
     def _play_once(self) -> None:
-        begin_ns, begin, num_before, cloud_ns = None, time.monotonic(), self.num_clouds, -1
-        for message in self.recording.messages(self.config.start, self.config.duration or None):
-            begin_ns = message.stamp_ns if begin_ns is None else begin_ns
+        begin_ns, begin, num_before, cloud_ns = None, 0.0, self.num_clouds, -1
+        messages = self.recording.messages(self.config.start, self.config.duration or None)
+        for message in every_nth_cloud(messages, self.config.stride):
+            if begin_ns is None:
+                begin_ns, begin = message.stamp_ns, time.monotonic()  # not before: it may take a while to load them
             if self._window is None:
                 self._wait_until_due(begin_ns, message.stamp_ns, begin)
             elif message.kind != ODOMETRY_KIND and message.stamp_ns > cloud_ns:  # a new scan, or its ground truth
@@ -157,14 +181,21 @@ class ReplayNode(Node):
                 return
             self._publish(message)
             cloud_ns = message.stamp_ns if message.kind == POINTS else cloud_ns
+            if self._is_enough():
+                return
         if self.num_clouds == num_before:
             raise BagError(f"got no cloud between {self.config.start} s and the end of what is to be played")
+
+    def _is_enough(self) -> bool:
+        return 0 < self.config.max_clouds <= self.num_clouds
 
     def _publish(self, message: RecordedMessage) -> None:
         if message.kind == POINTS:
             self.num_clouds += 1
             if self._window is not None:
                 self._window.add(stamp_of_cdr(message.cdr))
+            if self._log is not None:
+                self._log.note(stamp_of_cdr(message.cdr))
         self._publish_clock(message.stamp_ns)
         self._outputs[message.kind].publish(message.cdr)
         if message.kind == ODOMETRY_KIND and self._broadcast is not None:
@@ -239,9 +270,17 @@ def _open(config: ReplayConfig) -> Recording:
         name: getattr(config, name) for name in ("points_topic", "ground_truth_topic", "odometry_topic")
     }
     try:
-        return open_recording(config.path, config.sequence, **topics)
+        recording = open_recording(config.path, config.sequence, **topics)
+        return ThereAndBack(recording) if config.stamps_go_on else recording
     except (BagError, KittiError) as error:
         raise ParameterError(f"path: {error}") from error
+
+
+def _open_log(path: str) -> PublicationLog | None:
+    try:
+        return PublicationLog(Path(path)) if path else None
+    except BagError as error:
+        raise ParameterError(f"log: {error}") from error
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class SimulateNodeConfig:
     odom_frame: str = param("odom", "Frame in which odometry gives the pose of the lidar")
     publish_tf: bool = param(True, "Whether the pose is sent as TF too, where tf2_ros is installed")
     best_effort: bool = param(False, "Whether clouds go out best effort instead of reliable")
+    consumers: int = param(0, "Subscribers of the odometry to wait for before the drive begins", 0, 100)
 
 
 class SimulateNode(Node):
@@ -73,6 +74,8 @@ class SimulateNode(Node):
         return self.config.start + self._num_published / self.simulator_config.rate
 
     def _publish_scan(self) -> None:
+        if not self._num_published and self._odometry.get_subscription_count() < self.config.consumers:
+            return
         scan, stamp = self._next_scan, self.get_clock().now().to_msg()
         odometry = self._odometry_of(scan, stamp)
         self._odometry.publish(odometry)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from kpconv_ros.codec.error import CodecError
 from kpconv_ros.codec.index import INDEX_CODER, unpack_index
@@ -18,16 +19,18 @@ from kpconv_ros.config_io import param
 from kpconv_ros.pipelines.tile_codec import TileCodec
 
 Array = NDArray[Any]
+COVERED = 0.5  # m; an older point so near to a newer one is replaced by it
 
 
 @dataclass(frozen=True)
 class MapDecoderConfig:
     """How a receiver behaves."""
 
-    keep_after_restart: bool = param(True, "tiles stay until a restarted sender replaces them; false where its map "
-                                     "frame begins anew with it")  # fmt: skip
+    keep_after_restart: bool = param(
+        True, "what came stays where a restarted sender has nothing new; false where its frame begins anew"
+    )
     request_after: float = param(0.5, "time for which a tile may be on its way before it is asked for [s]", 0.0, 60.0)
-    request_again: float = param(3.0, "time after which it is asked for again [s]", 0.1, 600.0)
+    request_again: float = param(2.0, "time after which it is asked for again [s]", 0.1, 600.0)
     request_tiles: int = param(24, "most tiles asked for at a time", 1, 1000)
 
 
@@ -49,6 +52,12 @@ class Reception(NamedTuple):
     """Why packets were refused."""
 
 
+def lay_over(new: TileContent, old: TileContent) -> TileContent:
+    """A tile with those points of an older one where it has none itself within `COVERED`."""
+    kept = cKDTree(new.points).query(old.points, distance_upper_bound=COVERED)[0] > COVERED
+    return TileContent(np.concatenate([new.points, old.points[kept]]), np.concatenate([new.labels, old.labels[kept]]))
+
+
 @dataclass
 class _Tile:
     """One tile, as far as it came."""
@@ -56,6 +65,8 @@ class _Tile:
     sequence: int = -1
     """Of ``content``; -1: none, or of an earlier session."""
     content: TileContent | None = None
+    earlier: TileContent | None = None
+    """What it was when the session began, from the one before."""
     announced: int = -1
     """Newest sequence that an index told of."""
     announced_at: float = 0.0
@@ -159,7 +170,8 @@ class MapDecoder:
         self.session = session
         if not self._config.keep_after_restart:
             self._tiles = {}
-        self._tiles = {key: _Tile(content=tile.content) for key, tile in self._tiles.items() if tile.content}
+        shown = self.contents()
+        self._tiles = {key: _Tile(content=content, earlier=content) for key, content in shown.items()}
 
     def _take(self, packet: Packet, now: float) -> int:
         """Take one packet; 1 if a tile came of it."""
@@ -175,10 +187,11 @@ class MapDecoder:
             return 0
         tile.parts = None
         try:
-            tile.content = self._codec.decode(packet.coder, packet.decoder_hash, payload)
+            content = self._codec.decode(packet.coder, packet.decoder_hash, payload)
         except CodecError:
             tile.refused = max(tile.refused, packet.sequence)
             raise
+        tile.content = content if tile.earlier is None else lay_over(content, tile.earlier)
         tile.sequence = packet.sequence
         return 1
 

@@ -24,6 +24,7 @@ from kpconv_ros.pipelines.tile_codec import TileCodec
 
 Array = NDArray[Any]
 INDEX_TILES = 40  # in one index, about 150 bytes
+NEWS_REPEATS = 2  # indices that tell of what was sent; one may be lost
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class MapEncoderConfig:
     max_range: float = param(40.0, "points farther than this from the sensor are left out [m]", 1.0, 1000.0, live=True)
     levels: tuple[int, ...] = param((500, 1100, 2300, 4600), "most bytes of a tile's codes, coarse to fine", 64, 16000)
     rate: float = param(64000.0, "hard cap of what is sent, headers included [bit/s]", 1000.0, 1e9)
-    reserve: float = param(0.08, "share of the rate that is left to the middleware's own messages", 0.0, 0.9)
+    reserve: float = param(0.1, "share of the rate that is left to the middleware's own messages", 0.0, 0.9)
     max_message: int = param(1240, "most bytes of packets in a message, so that it stays below the MTU", 128, 60000)
     message_overhead: int = param(190, "bytes that a message costs beside them: Ethernet, IP, UDP and RTPS headers",
                                   0, 2000)  # fmt: skip
-    burst: float = param(0.4, "time for which rate may be saved up [s]", 0.05, 60.0)
+    burst: float = param(0.25, "time for which rate may be saved up [s]", 0.05, 60.0)
     index_period: float = param(1.0, "time between two lists of what was sent [s]", 0.1, 60.0)
     schedule: TileScheduleConfig = param(TileScheduleConfig, "what makes a tile useful")
 
@@ -93,18 +94,18 @@ class MapEncoder:
         self._codes: dict[TileKey, list[bytes]] = {}
         self._indexed_at = now - config.index_period
         self._in_turn: deque[TileKey] = deque()
-        self._news: dict[TileKey, None] = {}
+        self._news: dict[TileKey, int] = {}
         self.sent: dict[TileKey, SentTile] = {}
         self.num_bytes = 0
         """Sent so far, with the overhead of messages."""
 
     def insert(self, points: Array, labels: Array, position: Array, frame: str, now: float) -> int:
-        """Add points of a map, or of a scan that was laid into it.
+        """Add points of a map.
 
         Args:
             points: ``(N, 3)``, metres, map frame.
             labels: ``(N,)`` uint8, 0 is unknown.
-            position: Where the sensor is, ``(3,)``, metres, map frame.
+            position: Where the robot is, ``(3,)``, metres, map frame.
             frame: Name of the map frame.
             now: Time, seconds.
 
@@ -115,11 +116,15 @@ class MapEncoder:
             MappingError: If the shapes do not fit.
         """
         self._frame, self._position = frame, (float(position[0]), float(position[1]))
-        near = np.square(points[:, :2] - position[:2]).sum(axis=1) <= self.config.max_range**2
-        changed = self._map.insert(points[near], labels[near])
+        changed = self._map.insert(points, labels)
         for key, count in changed.items():
             self._schedule.note_change(key, len(self._map.tiles[key].voxels), count, now)
         return sum(changed.values())
+
+    def insert_scan(self, points: Array, labels: Array, position: Array, frame: str, now: float) -> int:
+        """Add points of a scan that was laid into the map, as `insert`, up to ``max_range`` from the sensor."""
+        near = np.square(points[:, :2] - position[:2]).sum(axis=1) <= self.config.max_range**2
+        return self.insert(points[near], labels[near], position, frame, now)
 
     def request(self, absent: Iterable[tuple[int, int]], lost: Iterable[tuple[int, int]], now: float) -> None:
         """The receiver has nothing of some tiles, and lacks the last code of others."""
@@ -173,7 +178,7 @@ class MapEncoder:
 
     def _packets_of(self, choice: Choice, now: float) -> Sequence[bytes]:
         key = TileKey(*choice.key)
-        self._news[key] = None
+        self._news[key] = NEWS_REPEATS
         if choice.is_repetition:
             self._schedule.note_repeated(key, now)
             return self._codes[key]
@@ -196,9 +201,9 @@ class MapEncoder:
         return packets
 
     def _pack_index(self) -> bytes:
-        """What was sent since the last index, newest first, then others in turn."""
+        """What was sent lately, newest first, then others in turn."""
         keys = list(reversed(self._news))[:INDEX_TILES]
-        self._news.clear()
+        self._news = {key: left - 1 for key, left in self._news.items() if left > 1}
         for _ in range(min(INDEX_TILES - len(keys), len(self._in_turn))):
             keys.append(self._in_turn[0])
             self._in_turn.rotate(-1)

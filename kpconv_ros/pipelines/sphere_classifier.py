@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kpconv_ros.checkpoint import Model
+from kpconv_ros.kernels.choice import takes_triton
 from kpconv_ros.layers.low_precision import has_bfloat16
 from kpconv_ros.mapping.features import COLOR_NAMES, build_features
 from kpconv_ros.mapping.sphere_voting import PickedSphere
+from kpconv_ros.networks.kpfcnn import KPFCNN
 
 Array = NDArray[Any]
 MEASUREMENTS_KEPT = 5
@@ -66,6 +69,14 @@ class SphereClassifier:
         parameter = next(self.network.parameters(), None)
         self.device = torch.device("cpu") if parameter is None else parameter.device
         self._bf16 = bf16 and has_bfloat16(self.device)
+        self._run, self._free = self.network, _nothing
+        if isinstance(self.network, KPFCNN) and takes_triton(torch.empty(0, device=self.device)):
+            from kpconv_ros.pipelines.captured_network import CapturedNetwork
+
+            captured = CapturedNetwork(self.network, torch.bfloat16 if self._bf16 else torch.float32)
+            self._run, self._free = captured, captured.free
+        self.most_spheres: int | None = None
+        """Spheres that fit into the device's memory at once, where more once did not."""
         self._clock = clock
         self._seconds_per_point: deque[float] = deque(maxlen=MEASUREMENTS_KEPT)
         self.restart()
@@ -107,7 +118,8 @@ class SphereClassifier:
             For each sphere the class probabilities ``(M, C)`` float32.
 
         Raises:
-            PipelineError: If the network does not give one row of C logits a point.
+            PipelineError: If the network does not give one row of C logits a point, or a sphere alone does not fit into
+                the memory of the device.
         """
         started = self._clock()
         counts = [len(picked.sphere.points) for picked in spheres]
@@ -117,13 +129,37 @@ class SphereClassifier:
         features = torch.from_numpy(np.concatenate([self._features(picked, ground_z) for picked in spheres]))
         lengths = torch.tensor(counts, dtype=torch.int64, device=self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            logits = self.network(points, lengths, features.to(self.device))  # (sum M, C)
+            logits = self._run_in_memory(points, lengths, features.to(self.device))  # (sum M, C)
         if logits.shape != (sum(counts), self.num_classes):
             expected = (sum(counts), self.num_classes)
             raise PipelineError(f"network output: expected shape {expected}, got {tuple(logits.shape)}")
         probabilities = torch.softmax(logits.float(), dim=1).cpu().numpy()
         self._seconds_per_point.append((self._clock() - started) / max(sum(counts), 1))
         return np.split(probabilities, np.cumsum(counts)[:-1])
+
+    def _run_in_memory(self, points: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
+        """Run the network; a batch that does not fit into the device's memory is halved, and so are the next ones."""
+        if self.most_spheres is not None and len(lengths) > self.most_spheres:
+            return self._run_halves(points, lengths, features)
+        try:
+            return self._run(points, lengths, features)
+        except torch.OutOfMemoryError as error:
+            if len(lengths) < 2:
+                raise PipelineError(
+                    f"a sphere of {len(points)} points: expected one that fits into the memory of {self.device}, "
+                    f"got {error}: fewer max_sphere_points need less"
+                ) from error
+        self.most_spheres = len(lengths) // 2
+        self._free()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return self._run_halves(points, lengths, features)
+
+    def _run_halves(self, points: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
+        spheres = [len(lengths) // 2, len(lengths) - len(lengths) // 2]
+        rows = [int(lengths[: spheres[0]].sum()), int(lengths[spheres[0] :].sum())]
+        halves = zip(points.split(rows), lengths.split(spheres), features.split(rows), strict=True)
+        return torch.cat([self._run_in_memory(*half) for half in halves])
 
     def _turn(self, points: Array) -> Array:
         angle, mirror = self._num_turned * GOLDEN_ANGLE, 1 - 2 * (self._num_turned % 2)
@@ -136,3 +172,7 @@ class SphereClassifier:
         height = picked.sphere.points[:, 2] + np.float32(picked.center[2] - ground_z)
         sphere = picked.sphere
         return build_features(self.manifest.features, height, sphere.intensity, sphere.ranges, sphere.colors)
+
+
+def _nothing() -> None:
+    """Free what a plain network holds beside its weights."""

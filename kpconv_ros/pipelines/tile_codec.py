@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +15,17 @@ from scipy.spatial import cKDTree
 from kpconv_ros.codec.draco_coder import DracoCoder
 from kpconv_ros.codec.error import CodecError
 from kpconv_ros.codec.tile import TileCoder, TileContent
+from kpconv_ros.config_io import param
 
 MEASURED_POINTS = 2000  # of a tile, from which its distortion is measured in each direction
+
+
+@dataclass(frozen=True)
+class TileCodecConfig:
+    """Which coders there are. Both ends of a link need the same."""
+
+    latent_model: str = param("", "name or folder of the NeuralQAAD coder of tiles; empty: Draco alone")
+    crossover: float = param(0.06, "bytes a point below which its latents are better than Draco", 0.0, 100.0)
 
 
 class CoderRange(NamedTuple):
@@ -33,6 +43,20 @@ class CodedTile(NamedTuple):
     payload: bytes
     distortion: float
     """Chamfer distance between tile and decoded tile: mean over both directions, metres."""
+
+
+def make_codec(config: TileCodecConfig) -> TileCodec:
+    """The coders of a config.
+
+    Raises:
+        CheckpointError: If the model cannot be loaded.
+    """
+    draco = CoderRange(DracoCoder(), math.inf)
+    if not config.latent_model:
+        return TileCodec([draco])
+    from kpconv_ros.pipelines.latent_tile_coder import LatentTileCoder  # loads torch
+
+    return TileCodec([CoderRange(LatentTileCoder.from_pretrained(config.latent_model), config.crossover), draco])
 
 
 class TileCodec:

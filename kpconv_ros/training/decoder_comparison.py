@@ -30,16 +30,19 @@ from kpconv_ros.networks.code_encoder import CodeEncoder, CodeEncoderConfig
 from kpconv_ros.networks.neural_qaad import NeuralQAAD
 from kpconv_ros.neural_qaad_checkpoint import load_neural_qaad
 from kpconv_ros.training.folding import ChamferTraining, MatchedTraining, Matching, first_matches
-from kpconv_ros.training.neural_qaad import NeuralQAADTrainingConfig, make_chamfer_training
+from kpconv_ros.training.neural_qaad import NeuralQAADTrainingConfig, make_chamfer_training, make_network
 
 ATLASNET, CHAMFER = "AtlasNetV2, Chamfer", "NeuralQAAD, Chamfer"
 MATCHED: dict[str, Matching] = {
     "NeuralQAAD, random": "random",
     "NeuralQAAD, greedy": "greedy",
     "NeuralQAAD, reassignment": "reassignment",
+    "NeuralQAAD, converged": "reassignment",
 }
 START = "NeuralQAAD, start"  # with the steps before the matching alone
-COLUMNS = (ATLASNET, CHAMFER, *MATCHED)
+SAMPLE = "one of the clouds"  # for all, untrained: the input cloud at first
+CONVERGED = "NeuralQAAD, converged"  # reassignment with more steps
+COLUMNS = (SAMPLE, ATLASNET, CHAMFER, *MATCHED)
 OF_FIGURE = (ATLASNET, CHAMFER, "NeuralQAAD, reassignment")
 DRAWN_CLOUDS = 2
 
@@ -53,7 +56,8 @@ class DecoderComparisonConfig:
     seeds: tuple[int, ...] = param((0, 1, 2), "each column is trained once with each", 0)
     columns: tuple[str, ...] = param(COLUMNS, "columns of the table")
     points_of_patch: tuple[int, ...] = param((3, 6, 12), "points of a patch in a step, for the figure", 1)
-    figure_seeds: tuple[int, ...] = param((0,), "seeds of the figure", 0)
+    figure_seeds: tuple[int, ...] = param((0,), "seeds of the figure, and of the converged column", 0)
+    converged_steps: int = param(6000, "steps on matched points of that column", 1)
     scored_clouds: int = param(16, "clouds whose EM-kD is taken", 1)
 
 
@@ -80,7 +84,12 @@ def jobs_of(config: DecoderComparisonConfig, seeds: Sequence[int]) -> list[Job]:
     if unknown:
         raise ConfigError(f"columns: expected some of {'; '.join(COLUMNS)}, got {'; '.join(sorted(unknown))}")
     usual = config.training.points_of_patch
-    table = [Job(column, seed, usual) for seed in seeds for column in config.columns]
+    table = [
+        Job(column, seed, usual)
+        for seed in seeds
+        for column in config.columns
+        if column != CONVERGED or seed in config.figure_seeds
+    ]
     figure = [
         Job(column, seed, points)
         for seed in seeds
@@ -114,10 +123,14 @@ def decode_trained(
 ) -> tuple[Tensor, int]:
     """Train; return the first clouds decoded, ``(S, M, 3)``, and the number of weights of the decoder."""
     folder, scored = job.folder(out), config.scored_clouds
+    if job.column == SAMPLE:
+        sample = make_network(settings, data).input_cloud.detach()
+        return sample.flatten(0, 1).repeat(scored, 1, 1), 0
     if job.column in MATCHED:
         start = Job(START, job.seed, job.points_of_patch)
         train_and_score(start, config, data, out)
-        settings = replace(settings, matching=MATCHED[job.column])
+        steps = config.converged_steps if job.column == CONVERGED else settings.steps
+        settings = replace(settings, matching=MATCHED[job.column], steps=steps)
         network, matches = start_matched(settings, data, start.folder(out))
         training = MatchedTraining(settings, data, network, folder, matches)
         training.train()
@@ -232,15 +245,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train what is missing, print the table and write what was asked for."""
     config = load_config(DecoderComparisonConfig, args.config)
-    if args.file:
-        clouds = replace(config.training.clouds, file=args.file)
-        config = replace(config, training=replace(config.training, clouds=clouds))
-    data = load_cloud_set(config.training.clouds)
+    clouds = config.training.clouds
+    data = load_cloud_set(replace(clouds, file=args.file) if args.file else clouds)
     jobs = jobs_of(config, args.seeds or config.seeds)
     rows = summarize([train_and_score(job, config, data, args.out) for job in jobs])
     print(format_table(rows))
     if args.result:
-        about = {"metric": "EM-kD, mean squared distance", "config": config_to_mapping(config), "rows": rows}
+        command = f"kpconv-ros compare-decoders --config config/{args.config.name} --out OUT --file SHAPES"
+        metric = "EM-kD, exact in cells of 1,024: mean squared distance in squares of the clouds' unit (heads: mm^2)"
+        about = {"command": command, "metric": metric, "config": config_to_mapping(config), "rows": rows}
         write_results(args.result, {"heads": about})
     if args.picture:
         draw(config, data, args.out, args.picture)

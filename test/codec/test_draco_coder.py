@@ -6,11 +6,19 @@ import hashlib
 import subprocess
 import sys
 
+import DracoPy
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from kpconv_ros.codec.draco_coder import NUM_RUNGS, DracoCoder, cell_size, encode_at, occupied_cells
+from kpconv_ros.codec.draco_coder import (
+    NUM_RUNGS,
+    DracoCoder,
+    cell_size,
+    encode_at,
+    encode_cloud,
+    occupied_cells,
+)
 from kpconv_ros.codec.error import CodecError
 from kpconv_ros.codec.tile import TILE_SIZE, TileContent
 
@@ -105,6 +113,16 @@ def test_damaged_payloads_give_a_tile_or_a_codec_error():
             DracoCoder().decode(bytes(damaged))
         except CodecError:
             continue
+
+
+def test_a_whole_cloud_keeps_every_place():
+    tile = street_tile(3000)
+    data = encode_cloud(tile.points, 0.05)
+    decoded = np.asarray(DracoPy.decode(data).points) * 0.05 + tile.points.min(axis=0)
+    assert 2900 < len(decoded) <= 3000 and len(data) < 3000 * 12 / 2
+    assert cKDTree(decoded).query(tile.points)[0].max() <= 0.05 * np.sqrt(3) / 2 + 1e-4
+    with pytest.raises(CodecError):
+        encode_cloud(np.full((2, 3), np.nan), 0.05)
 
 
 def test_another_process_decodes_the_same_bits():

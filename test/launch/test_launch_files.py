@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Launch files: they parse everywhere, and make what they say where `launch` is installed (a ROS 2 distribution)."""
 
+import argparse
 import ast
 
 import pytest
 import yaml
 
-FILES = ("segment", "register", "demo")
+from kpconv_ros.evaluation.replay.options import add_arguments, options_of
+
+NODE_FILES = ("segment", "register", "demo", "transmit", "receive")
+FILES = (*NODE_FILES, "replay")
 
 
 @pytest.fixture(params=FILES)
@@ -40,9 +44,9 @@ def test_every_file_of_config_that_it_names_exists(path, repository):
             assert (repository / "config" / name).is_file(), name
 
 
-@pytest.mark.parametrize("node", ["segment", "register"])
-def test_arguments_that_are_passed_on_are_parameters_of_the_node(repository, node):
-    tree = ast.parse((repository / "launch" / f"{node}.launch.py").read_text())
+@pytest.mark.parametrize(("file", "node"), [("segment", "segment"), ("register", "register"), ("transmit", "encode")])
+def test_arguments_that_are_passed_on_are_parameters_of_the_node(repository, file, node):
+    tree = ast.parse((repository / "launch" / f"{file}.launch.py").read_text())
     passed_on = next(
         ast.literal_eval(statement.value)
         for statement in tree.body
@@ -62,7 +66,7 @@ def test_what_one_file_sets_of_another_are_its_arguments(repository):
 
 
 @pytest.mark.ros
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", NODE_FILES)
 def test_launch_makes_its_nodes(repository, name):
     launch = pytest.importorskip("launch", reason="launch is not on PyPI: needs a ROS 2 distribution")
     pytest.importorskip("launch_ros")
@@ -71,8 +75,8 @@ def test_launch_makes_its_nodes(repository, name):
 
     source = PythonLaunchDescriptionSource(str(repository / "launch" / f"{name}.launch.py"))
     context = launch.LaunchContext()
-    arguments = [("rviz", "false")]
-    if name != "demo":
+    arguments = [] if name in ("transmit", "receive") else [("rviz", "false")]
+    if name in ("segment", "register"):
         arguments += [("simulator", "true"), ("bag", "some.mcap")]
     if name == "register":
         arguments += [("base_frame", "base_link"), ("extrinsic", "0 0 1 0 0 0")]
@@ -90,5 +94,25 @@ def test_launch_makes_its_nodes(repository, name):
         "segment": ["rviz2", "segment", "rviz2", "register", "simulate", "replay"],
         "register": ["rviz2", "register", "simulate", "replay"],
         "demo": ["rviz2", "segment", "simulate"],
+        "transmit": ["encode"],
+        "receive": ["decode"],
     }
     assert executables == expected[name]
+
+
+@pytest.mark.ros
+def test_replay_evaluates_as_its_arguments_say(repository):
+    launching = pytest.importorskip("kpconv_ros.nodes.launching")
+    arguments = arguments_of(repository / "launch" / "replay.launch.py")
+    assert set(launching.EVALUATE_ARGUMENTS) <= set(arguments)
+    values = {
+        name: default.value if isinstance(default, ast.Constant) else "" for name, (default, _) in arguments.items()
+    }
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = launching.evaluate_arguments({**values, "bag": "some.mcap", "extrinsic": "0 0 1 0 0 0", "duration": "3"})
+    options = options_of(parser.parse_args(words))
+    assert (str(options.bag), options.mode, options.selection.duration) == ("some.mcap", "live", 3.0)
+    assert options.extrinsic == (0, 0, 1, 0, 0, 0) and options.topics == {} and options.model == "street_sim"
+    with pytest.raises(ValueError, match="bag: got nothing"):
+        launching.evaluate_arguments(values)

@@ -10,6 +10,7 @@ import yaml
 pytest.importorskip("rclpy")
 from kpconv_ros.config_io import config_from_mapping  # noqa: E402
 from kpconv_ros.data.simulator import SimulatorConfig  # noqa: E402
+from kpconv_ros.nodes.encode_config import DecodeConfig, EncodeConfig  # noqa: E402
 from kpconv_ros.nodes.mounting import MountingConfig  # noqa: E402
 from kpconv_ros.nodes.parameters import parameter_names  # noqa: E402
 from kpconv_ros.nodes.poses import PoseConfig  # noqa: E402
@@ -17,12 +18,18 @@ from kpconv_ros.nodes.register_config import RegisterConfig  # noqa: E402
 from kpconv_ros.nodes.segment_config import SegmentConfig  # noqa: E402
 from kpconv_ros.nodes.simulate_node import SimulateNodeConfig  # noqa: E402
 from kpconv_ros.pipelines.live_segmenter import LiveSegmenterConfig  # noqa: E402
+from kpconv_ros.pipelines.map_decoder import MapDecoderConfig  # noqa: E402
+from kpconv_ros.pipelines.map_encoder import MapEncoderConfig  # noqa: E402
 from kpconv_ros.pipelines.map_registration import MapRegistrarConfig  # noqa: E402
 from kpconv_ros.pipelines.odometry_result import OdometryConfig  # noqa: E402
+from kpconv_ros.pipelines.tile_codec import TileCodecConfig  # noqa: E402
 
 pytestmark = pytest.mark.ros
 SEGMENT = (SegmentConfig, PoseConfig, LiveSegmenterConfig)
 REGISTER = (RegisterConfig, MountingConfig, OdometryConfig, MapRegistrarConfig)
+ENCODE = (EncodeConfig, PoseConfig, TileCodecConfig, MapEncoderConfig)
+DECODE = (DecodeConfig, TileCodecConfig, MapDecoderConfig)
+NODES = [("segment", SEGMENT), ("register", REGISTER), ("encode", ENCODE), ("decode", DECODE)]
 SIMULATE = (SimulateNodeConfig, SimulatorConfig)
 
 
@@ -34,7 +41,7 @@ def names_of(configs):
     return sorted(name for config in configs for name in parameter_names(config))
 
 
-@pytest.mark.parametrize(("node", "configs"), [("segment", SEGMENT), ("register", REGISTER)])
+@pytest.mark.parametrize(("node", "configs"), NODES)
 def test_the_file_of_a_node_names_every_parameter_and_its_default(repository, node, configs):
     in_file = section(repository, f"{node}.yaml", node)
     assert sorted(in_file) == names_of(configs)

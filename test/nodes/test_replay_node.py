@@ -20,6 +20,7 @@ from sensor_msgs.msg import PointCloud2  # noqa: E402
 
 from kpconv_ros.data.kitti_to_bag import EPOCH_NS, kitti_to_bag  # noqa: E402
 from kpconv_ros.data.pointcloud2 import read_points  # noqa: E402
+from kpconv_ros.data.publication_log import read_publications  # noqa: E402
 from kpconv_ros.data.semantic_kitti import KittiSequence  # noqa: E402
 from kpconv_ros.nodes.parameters import ParameterError, parameter_names  # noqa: E402
 from kpconv_ros.nodes.qos import stream_qos  # noqa: E402
@@ -223,3 +224,27 @@ def test_a_process_without_a_consumer_ends_with_status_1_and_says_why(root):
     )
     assert ended.returncode == 1
     assert "waited 0.3 s for a subscriber of /lidar/points" in ended.stderr + ended.stdout
+
+
+def test_every_nth_cloud_is_played_with_all_that_lies_between(root):
+    _, consumer = play(root / "mcap", rate=20.0, stride=2)
+    assert consumer.stamps() == STAMPS[::2]
+    assert len(consumer.of("odom")) == NUM_SCANS
+
+
+def test_there_and_back_it_goes_on_until_there_were_enough_clouds(root, tmp_path):
+    log = tmp_path / "published.log"
+    words = {"loop": "true", "stamps_go_on": "true", "max_clouds": 10, "rate": 20.0, "log": log}
+    replay, consumer = play(root / "mcap", **words)
+    assert replay.num_clouds == 10
+    assert consumer.stamps() == [EPOCH_NS + 100_000_000 * index for index in range(10)]
+    assert not consumer.of("lidar/ground_truth")
+    published = read_publications(log)
+    assert list(published) == consumer.stamps()
+    times = list(published.values())
+    assert (times[-1] - times[0]) * 1e-9 == pytest.approx(9 * 0.1 / 20.0, abs=0.05)
+
+
+def test_stamps_that_go_on_need_a_loop(root):
+    with pytest.raises(ParameterError, match="stamps_go_on: got true without loop"):
+        play(root / "mcap", stamps_go_on="true")

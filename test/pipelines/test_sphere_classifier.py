@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from kpconv_ros.checkpoint import Model
 from kpconv_ros.mapping.sphere import Sphere
@@ -57,3 +58,38 @@ def test_a_network_that_needs_colours_is_refused(model: Model, make: Callable[[M
     coloured = dataclasses.replace(model, manifest=dataclasses.replace(model.manifest, features=features))
     with pytest.raises(PipelineError, match="model height: expected features that a map of scans has, got red, green"):
         make(coloured)
+
+
+class CrampedNetwork(torch.nn.Module):
+    """Gives the height as logit, if the batch has few enough spheres; notes how many came."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.sizes: list[int] = []
+
+    def forward(self, points: torch.Tensor, lengths: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(len(lengths))
+        if len(lengths) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return torch.stack([points[:, 2], torch.zeros(len(points)), torch.full((len(points),), -100.0)], 1)
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_halved_and_so_are_the_next(model: Model) -> None:
+    spheres = [one_sphere(num) for num in (50, 70, 20, 90, 10)]
+    network = CrampedNetwork(2)
+    classifier = SphereClassifier(dataclasses.replace(model, network=network))
+    found = classifier.classify(spheres, 0.0)
+    assert network.sizes == [5, 2, 1, 2] and classifier.most_spheres == 2
+    for picked, probabilities in zip(spheres, found, strict=True):
+        expected = 1 / (1 + np.exp(-picked.sphere.points[:, 2]))
+        np.testing.assert_allclose(probabilities[:, 0], expected, rtol=1e-5)
+    network.sizes.clear()
+    classifier.classify(spheres, 0.0)
+    assert network.sizes == [2, 1, 2]
+
+
+def test_a_sphere_that_does_not_fit_into_memory_alone_is_an_error(model: Model) -> None:
+    classifier = SphereClassifier(dataclasses.replace(model, network=CrampedNetwork(0)))
+    with pytest.raises(PipelineError, match="a sphere of 30 points: expected one that fits into the memory of cpu"):
+        classifier.classify([one_sphere(30), one_sphere(40)], 0.0)

@@ -168,6 +168,7 @@ def test_settings_that_do_not_fit_the_clouds_are_refused(tmp_path: Path, shapes:
 def test_decoders_are_compared_drawn_and_taken_up_again(tmp_path: Path, shapes: Path) -> None:
     clouds = {"file": "absent", "num_clouds": 4, "num_points": 96}
     config = {"training": {**TINY, "clouds": clouds}, "atlasnet_patches": 2, "seeds": [0, 1], "scored_clouds": 2}
+    config |= {"converged_steps": 5}
     config["training"] |= {"steps": 3, "chamfer_steps": 2}
     (tmp_path / "compare.yaml").write_text(yaml.safe_dump({**config, "points_of_patch": [5, 10]}))
     result, picture = tmp_path / "result.json", tmp_path / "heads.png"
@@ -176,7 +177,8 @@ def test_decoders_are_compared_drawn_and_taken_up_again(tmp_path: Path, shapes: 
     assert cli.main(words) == 0
     rows = json.loads(result.read_text())["heads"]["rows"]
     of_table = {row["column"]: row for row in rows if row["points_of_patch"] == 5}
-    assert list(of_table) == list(COLUMNS) and len(rows) == 5 + 3
+    assert list(of_table) == list(COLUMNS) and len(rows) == 7 + 3
+    assert of_table.pop("NeuralQAAD, converged")["seeds"] == [0]
     assert all(row["seeds"] == [0, 1] and row["emkd_mean"] > 0 for row in of_table.values())
     assert picture.stat().st_size > 10_000
     trained = [path.stat().st_mtime_ns for path in sorted((tmp_path / "out").rglob("checkpoint.pt"))]
@@ -188,7 +190,7 @@ def test_decoders_are_compared_drawn_and_taken_up_again(tmp_path: Path, shapes: 
 def test_shipped_configs_load_and_name_every_column(repository: Path) -> None:
     config = load_config(DecoderComparisonConfig, repository / "config/compare_decoders.yaml")
     jobs = jobs_of(config, config.seeds)
-    assert len(jobs) == len(set(jobs)) == 15 + 2 * 3
+    assert len(jobs) == len(set(jobs)) == 18 + 2 * 3
     assert load_config(NeuralQAADTrainingConfig, repository / "config/train_neural_qaad.yaml").name == "neural_qaad"
     with pytest.raises(ConfigError, match="got other"):
         jobs_of(DecoderComparisonConfig(columns=("other",)), (0,))

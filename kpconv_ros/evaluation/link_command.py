@@ -1,0 +1,262 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``kpconv-ros test link``: a map over 64 kbit/s while the robot drives, with losses, a cut, late and dying nodes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kpconv_ros.data.semantic_kitti import KittiSequence
+from kpconv_ros.data.simulator import Simulator, SimulatorConfig
+from kpconv_ros.evaluation.link_run import Incident, LinkRun, Source, carry_clouds, drive
+from kpconv_ros.evaluation.link_truth import (
+    COMPLETE,
+    NEAR,
+    PassedTile,
+    PlacedScan,
+    TileResult,
+    judge_tiles,
+    passed_tiles,
+)
+from kpconv_ros.evaluation.live_run import ros_parameters
+from kpconv_ros.evaluation.thin_link import BURST_BYTES, Sample, check_can_link, most_in_a_second
+from kpconv_ros.geometry.se3 import transform_points
+from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
+
+SPEED = 10.0  # m/s
+SCAN_RATE = 5.0  # Hz
+ALLOWED = 5.0  # s after passing
+RUN_UP = 5.0  # s of driving that do not count, in which the nodes find the scans
+FLOWS = 5000  # bytes; more than discovery alone
+KITTI_RATE = 0.1  # of the recorded speed: ten scans in ten seconds
+
+
+class Course(NamedTuple):
+    """A drive and its truth."""
+
+    source: Source
+    tiles: list[PassedTile]
+    scans: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--length", type=float, default=500.0, help="of the simulated street, metres (default 500)")
+    parser.add_argument("--kitti", type=Path, help="also a folder with sequences/SS of a SemanticKITTI layout")
+    parser.add_argument("--sequence", default="00", help="of it (default 00)")
+    parser.add_argument("--rate", type=int, default=64000, help="of the link, bit/s each way (default 64000)")
+    parser.add_argument("--only", nargs="+", help="runs to make, of clean loss cut late restart clouds")
+    parser.add_argument("--seed", type=int, default=0, help="of the street")
+    parser.add_argument("--out", type=Path, default=Path("out/link"), help="folder for logs, records and link.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Drive, judge and print; 0 if no run was above the rate."""
+    check_can_link()
+    reports = []
+    for name, course, incidents in courses(args):
+        for incident in incidents:
+            if args.only and incident.name not in args.only:
+                continue
+            folder = args.out / f"{name}_{incident.name}"
+            recorded = drive(course.source, incident, args.rate, folder.resolve(), 2 * ALLOWED)
+            reports.append({"course": name, **report_of(recorded, course, args.rate)})
+            print(line_of(reports[-1]), flush=True)
+    clouds = [] if args.only and "clouds" not in args.only else compare_clouds(args)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "link.json").write_text(
+        json.dumps({"runs": reports, "clouds": clouds}, indent=1) + "\n", encoding="utf-8"
+    )
+    print(f"\n{table_of(reports)}\nwritten: {args.out / 'link.json'}")
+    return int(any(not report["within_cap"] for report in reports))
+
+
+def compare_clouds(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The scans themselves over the same link, along the same street."""
+    rows = []
+    num_scans = int((RUN_UP + args.length / SPEED) * SCAN_RATE)
+    parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=args.seed)
+    source = Source("simulate", parameters, num_scans / SCAN_RATE, num_scans, 1.0 / SCAN_RATE)
+    for codec in ("raw", "draco"):
+        for reliable in (False, True):
+            kind = "reliable" if reliable else "best effort"
+            folder = (args.out / f"clouds_{codec}_{kind.replace(' ', '_')}").resolve()
+            arrived, link = carry_clouds(source, codec, reliable, args.rate, folder)
+            ages = [entry["age_s"] for entry in arrived]
+            rows.append({
+                "codec": codec,
+                "reliability": kind,
+                "scans_sent": num_scans,
+                "scans_arrived": len(arrived),
+                "bytes_a_scan": int(np.median([entry["bytes"] for entry in arrived])) if arrived else None,
+                "age_s": round(float(np.median(ages)), 2) if ages else None,
+                "sent_bytes": link.samples[-1].sent[0],
+            })  # fmt: skip
+            print(f"{codec}, {kind}: {len(arrived)} of {num_scans} scans arrived {rows[-1]}", flush=True)
+    return rows
+
+
+def courses(args: argparse.Namespace) -> Iterator[tuple[str, Course, list[Incident]]]:
+    """The drives, made when they are needed."""
+    street = street_course(args.length, args.seed)
+    half = street.source.duration / 2
+    yield "street", street, [
+        Incident("clean"),
+        Incident("loss", loss=0.05),
+        Incident("cut", cut=(half - 10.0, half + 10.0)),
+        Incident("late", decoder_starts=half),
+        Incident("restart", encoder_dies=half),
+    ]  # fmt: skip
+    if args.kitti:
+        real = kitti_course(args.kitti, args.sequence)
+        yield f"kitti_{args.sequence}", real, [Incident("clean"), Incident("loss", loss=0.05)]
+
+
+def street_course(length: float, seed: int) -> Course:
+    """A drive through the simulated street, with the labels of the simulator."""
+    config = SimulatorConfig(ego_speed=SPEED, rate=SCAN_RATE)
+    duration = RUN_UP + length / SPEED
+    num_scans = int(duration * SCAN_RATE)
+    simulator = Simulator(config, seed)
+
+    def scans() -> Iterator[PlacedScan]:
+        for number in range(int(RUN_UP * SCAN_RATE), num_scans):
+            scan = simulator.scan(number / SCAN_RATE)
+            yield place(scan.points, scan.labels, scan.T_map_sensor)
+
+    parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=seed, consumers=2)  # encoder and recorder
+    source = Source("simulate", parameters, duration, num_scans, 1.0 / SCAN_RATE)
+    return Course(source, passed_tiles(scans(), at_end=False), num_scans)
+
+
+def kitti_course(folder: Path, sequence: str) -> Course:
+    """A drive along a real sequence, slower than it was recorded, with its poses and labels."""
+    recorded = KittiSequence(folder, sequence)
+
+    def scans() -> Iterator[PlacedScan]:
+        for number in range(len(recorded)):
+            scan = recorded.scan(number)
+            assert scan.T_map_sensor is not None and scan.labels is not None
+            yield place(scan.points, scan.labels, scan.T_map_sensor)
+
+    parameters = ros_parameters(
+        path=str(folder.resolve()), sequence=sequence, rate=KITTI_RATE, clock=False, patience=10.0
+    )
+    period = 0.1 / KITTI_RATE
+    source = Source("replay", parameters, len(recorded) * period, len(recorded), period)
+    return Course(source, passed_tiles(scans(), at_end=True), len(recorded))
+
+
+def place(points: Any, labels: Any, T_map_sensor: Any) -> PlacedScan:
+    """Lay a scan into the map, as far as the encoder keeps it."""
+    placed = transform_points(T_map_sensor, points)
+    position = T_map_sensor[:3, 3]
+    near = np.square(placed[:, :2] - position[:2]).sum(axis=1) <= MapEncoderConfig().max_range ** 2
+    return PlacedScan(placed[near], np.clip(labels[near], 0, 255).astype(np.uint8), position)
+
+
+def report_of(run: LinkRun, course: Course, rate: int) -> dict[str, Any]:
+    """The numbers of a run."""
+    began = float(run.poses[0, 0])
+    span = (run.started + run.incident.span[0], run.started + run.incident.span[1])
+    if run.incident.encoder_dies is not None:
+        span = (span[0], flows_again(run.samples, span[0]))
+    results = judge_tiles(course.tiles, run.poses, run.versions, span, began, ALLOWED)
+    held_up = [result.delay for result in results if result.is_held_up]
+    free = [result for result in results if not result.is_held_up]
+    windows = {f"most_bytes_in_{window:g}_s": [round(most_in_a_second(run.samples, end, window)) for end in (0, 1)]
+               for window in (1.0, 5.0)}  # fmt: skip
+    sent = [run.samples[-1].sent[end] for end in (0, 1)]
+    return {
+        "incident": run.incident.name,
+        "tiles": len(free),
+        "scans": [len(run.poses), course.scans],
+        "seconds": round(float(run.poses[-1, 0] - run.poses[0, 0]), 1),
+        "metres": round(float(np.linalg.norm(run.poses[-1, 1:] - run.poses[0, 1:])), 1),
+        "incident_s": [round(at - run.started, 1) for at in span],
+        **judged(free),
+        "held_up": len(held_up),
+        "held_up_complete": int(np.isfinite(held_up).sum()),
+        "held_up_delay_s": quantiles_of(held_up) if held_up else [],
+        "sent_bytes": sent,
+        "cap_bytes_a_second": rate // 8,
+        **windows,
+        "dropped_by_the_bucket": list(run.dropped),
+        "within_cap": all(
+            max(windows[f"most_bytes_in_{window}_s"]) * window <= rate / 8 * window + BURST_BYTES for window in (1, 5)
+        ),  # fmt: skip
+    }
+
+
+def flows_again(samples: list[Sample], after: float) -> float:
+    """When the robot's end had sent tiles again after it fell silent, seconds of the wall clock."""
+    silent = [sample for sample in samples if sample.at > after + 1.0]  # what was in the queue has left
+    for sample in silent:
+        if sample.sent[0] - silent[0].sent[0] > FLOWS:
+            return sample.at
+    return silent[-1].at
+
+
+def judged(results: list[TileResult]) -> dict[str, Any]:
+    """What became of the tiles."""
+    points = np.array([result.num_points for result in results])
+    shown = np.array([result.shown for result in results])
+    delays = np.array([result.delay for result in results])
+    chamfer = np.array([result.chamfer for result in results])
+    there = np.isfinite(chamfer)
+    return {
+        "complete_in_time": round(float((shown >= COMPLETE).mean()), 3),
+        "complete_at_the_end": round(float(np.isfinite(delays).mean()), 3),
+        "absent": int((~there).sum()),
+        "points_shown": round(float((shown * points).sum() / points.sum()), 4),
+        "chamfer_m": [round(float(value), 3) for value in np.percentile(chamfer[there], [50, 95])],
+        "delay_s": quantiles_of(delays),
+        "label_agreement": round(float(np.average([r.agreement for r in results], weights=points * shown)), 3),
+    }
+
+
+def held_up_text(report: dict[str, Any]) -> str:
+    """What became of the tiles that the incident held up."""
+    if not report["held_up"]:
+        return "-"
+    middle, _, most = report["held_up_delay_s"]
+    return f"{report['held_up']}, {report['held_up_complete']}, {middle}, {most}"
+
+
+def quantiles_of(delays: Any) -> list[float]:
+    """Median, 90 % and 95 % of delays, of which some are infinite; seconds."""
+    ordered = np.sort(delays)
+    return [round(float(ordered[int(share * (len(ordered) - 1))]), 1) for share in (0.5, 0.9, 0.95)]
+
+
+def line_of(report: dict[str, Any]) -> str:
+    """One line about a run."""
+    return (
+        f"{report['course']} {report['incident']}: {report['complete_in_time']:.0%} of {report['tiles']} tiles "
+        f"complete {ALLOWED:g} s after passing ({report['points_shown']:.1%} of their points within {NEAR} m), "
+        f"Chamfer {report['chamfer_m'][0]:.2f} m, most in 1 s {max(report['most_bytes_in_1_s'])} bytes"
+    )
+
+
+def table_of(reports: list[dict[str, Any]]) -> str:
+    """A table of all runs."""
+    columns = (
+        *("run", "tiles", "complete in 5 s", "points shown", "Chamfer, 95 % [m]", "labels", "delay 95 % [s]"),
+        *("complete at the end", "held up, complete later, delay, 95 % [s]", "B/s, most in 1 s, 5 s"),
+    )
+    rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for report in reports:
+        rows.append(
+            f"| {report['course']}, {report['incident']} | {report['tiles']} | {report['complete_in_time']:.1%} "
+            f"| {report['points_shown']:.1%} | {report['chamfer_m'][0]:.3f}, {report['chamfer_m'][1]:.3f} "
+            f"| {report['label_agreement']:.1%} | {report['delay_s'][2]} | {report['complete_at_the_end']:.1%} "
+            f"| {held_up_text(report)} "
+            f"| {max(report['most_bytes_in_1_s'])}, {max(report['most_bytes_in_5_s'])} |"
+        )
+    return "\n".join(rows)
