@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``kpconv-ros draw-transmission``: a street before and after the link, at several rates, from the same point of view."""
+"""``kpconv-ros draw-transmission``: a street before and after the link, at several rates, the same view."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from kpconv_ros.evaluation.tile_distortion import measure_distortion
 from kpconv_ros.map_codec_checkpoint import MapCodec
 from kpconv_ros.networks.neural_qaad import NeuralQAADConfig, split_into_patches
 from kpconv_ros.networks.subtile_codec import SubtileCodecConfig, start_decoder
-from kpconv_ros.pipelines.latent_tile_coder import LatentTileCoder, LatentTileCoderConfig
+from kpconv_ros.pipelines.latent_tile_coder import LatentTileCoder
+from kpconv_ros.pipelines.subtile_coder import LatentTileCoderConfig
 from kpconv_ros.training.code_tables import make_tables
 
 SMALL = SubtileCodecConfig(
@@ -39,7 +40,7 @@ def small_codec() -> MapCodec:
 
 
 def small_coder(steps: int = 2) -> LatentTileCoder:
-    return LatentTileCoder(small_codec(), 7, LatentTileCoderConfig(steps=steps, decoded_points=8))
+    return LatentTileCoder([small_codec()], 7, LatentTileCoderConfig(steps=steps, decoded_points=8))
 
 
 def make_tile(num: int = 4000, labelled: bool = False) -> TileContent:
