@@ -39,6 +39,7 @@ COMMANDS = (
     Command("score-odometry", "kpconv_ros.evaluation.score_odometry", "a recording through the live register node"),
     Command("score-sequences", "kpconv_ros.evaluation.score_sequences", "score left-out sequences of a KITTI layout"),
     Command("compare-samplers", "kpconv_ros.evaluation.sampler_command", "samplers of scans, judged by registration"),
+    Command("draw-transmission", "kpconv_ros.evaluation.transmission_pictures", "a street before and after the link"),
     Command("draw-samples", "kpconv_ros.evaluation.sampler_pictures", "picture of the points that samplers choose"),
     Command("bag-from-kitti", "kpconv_ros.data.kitti_to_bag", "turn a KITTI-layout folder into a rosbag2"),
     Command("import", "kpconv_ros.checkpoint_import", "take over a network of KPConv-PyTorch or Open3D-ML"),

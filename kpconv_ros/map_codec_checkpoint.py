@@ -58,7 +58,8 @@ class MapCodec(nn.Module):
 
     def read_tables(self) -> LatentTables:
         """Return the frequencies as arrays."""
-        return LatentTables(*(buffer.cpu().numpy() for buffer in self._tables()), self.config.side)
+        classes, grounds, numbers, shares = (buffer.cpu().numpy() for buffer in self._tables())
+        return LatentTables(classes, grounds, numbers, shares, self.config.side)
 
     def _tables(self) -> tuple[Tensor, ...]:
         return self.class_frequencies, self.ground_frequencies, self.number_frequencies, self.share_bounds
@@ -87,6 +88,8 @@ class MapCodecManifest:
     """Tells it from a model that labels points."""
     licence: str = "Apache-2.0"
     """Licence of the weights."""
+    coarse: str = ""
+    """Name of the coder for larger sub-tiles that is used where few bytes are allowed; empty if there is none."""
 
     @property
     def decoder_hash(self) -> int:
@@ -115,11 +118,11 @@ def load_map_codec(name_or_path: str | Path) -> tuple[MapCodec, MapCodecManifest
     return codec.requires_grad_(False), manifest
 
 
-def save_map_codec(folder: Path, codec: MapCodec, name: str, licence: str) -> MapCodecManifest:
+def save_map_codec(folder: Path, codec: MapCodec, name: str, licence: str, coarse: str = "") -> MapCodecManifest:
     """Write weights, frequencies and manifest; the folder is made if absent."""
     folder.mkdir(parents=True, exist_ok=True)
     digest = write_weights(codec, folder / WEIGHTS, NETWORKS)
-    manifest = MapCodecManifest(name, WEIGHTS, digest, licence=licence)
+    manifest = MapCodecManifest(name, WEIGHTS, digest, licence=licence, coarse=coarse)
     text = yaml.safe_dump(config_to_mapping(manifest), sort_keys=False, width=120)
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return manifest

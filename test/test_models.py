@@ -10,12 +10,15 @@ import torch
 import yaml
 
 from kpconv_ros.checkpoint import load_manifest, load_model
+from kpconv_ros.map_codec_checkpoint import load_map_codec
 from kpconv_ros.patch_sampler_checkpoint import load_patch_sampler
+from kpconv_ros.pipelines.latent_tile_coder import DEFAULT_MAP_CODEC, LatentTileCoder
 from kpconv_ros.pipelines.patch_sampler import DEFAULT_SAMPLER
 
 ALL = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/manifest.yaml"))
 SAMPLERS = [folder for folder in ALL if "\nkind: patch-sampler\n" in (folder / "manifest.yaml").read_text("utf-8")]
-MODELS = [folder for folder in ALL if folder not in SAMPLERS]
+CODECS = [folder for folder in ALL if "\nkind: map-codec\n" in (folder / "manifest.yaml").read_text("utf-8")]
+MODELS = [folder for folder in ALL if folder not in SAMPLERS + CODECS]
 MOST_BYTES, MOST_BYTES_IN_ALL, MOST_BYTES_OF_SAMPLER = 20 << 20, 60 << 20, 2 << 20
 
 
@@ -62,6 +65,21 @@ def test_a_sampler_loads_and_its_card_names_the_weights(folder: Path) -> None:
     manifest = yaml.safe_load((folder / "manifest.yaml").read_text("utf-8"))
     assert manifest["sha256"] in (folder / "README.md").read_text("utf-8") and manifest["name"] == folder.name
     assert (folder / "weights.safetensors").stat().st_size <= MOST_BYTES_OF_SAMPLER
+
+
+@pytest.mark.parametrize("folder", CODECS, ids=lambda path: path.name)
+def test_a_map_codec_loads_and_its_card_names_the_weights(folder: Path) -> None:
+    coder, (codec, manifest) = LatentTileCoder.from_pretrained(folder), load_map_codec(folder)
+    for table in codec.read_tables()[:3]:
+        assert (table.sum(axis=-1) == 1 << 16).all() and table.min() > 0
+    card = (folder / "README.md").read_text("utf-8")
+    assert manifest.sha256 in card and manifest.name == folder.name and f"{coder.decoder_hash:08x}" in card
+    if "KITTI" in card:
+        assert "non-commercial" in manifest.licence and "non-commercial" in card
+
+
+def test_the_default_map_codec_is_there_and_free_to_use() -> None:
+    assert load_map_codec(DEFAULT_MAP_CODEC)[1].licence == "Apache-2.0"
 
 
 def test_the_default_sampler_is_there() -> None:

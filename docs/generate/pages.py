@@ -25,7 +25,7 @@ def write_parameters(folder: Path) -> None:
         "# Parameters",
         "Set them in a parameter file, or singly: `kpconv-ros run segment -p time_budget:=0.04`. A *live* one may be "
         "changed while the node runs; the others are read-only then. An unknown name, a wrong type or a value out of "
-        "range is refused with the reason. Lists of texts are empty as `[\"\"]` in ROS 2 parameter files.",
+        'range is refused with the reason. Lists of texts are empty as `[""]` in ROS 2 parameter files.',
     ]
     for node in CONFIGS:
         parts += [f"## {node}", parameter_table(node)]

@@ -40,6 +40,8 @@ class LatentTables(NamedTuple):
     """``(n,)``, rising: points of a sub-tile, in 4096ths of the mean number, from which on its level is one higher."""
     side: int
     """Sub-tiles along an edge of a tile."""
+    variant: int = 0
+    """0 or 1: tells payloads of two networks apart."""
 
 
 class LatentTile(NamedTuple):
@@ -90,6 +92,7 @@ def pack_tile(tile: LatentTile, tables: LatentTables) -> bytes:
         CodecError: If a height is beyond what can be told.
     """
     writer = SymbolWriter()
+    writer.write(np.array([tables.variant]), even_frequencies(2))
     writer.write(np.array([tile.level]), even_frequencies(len(tables.numbers)))
     writer.write(tile.classes, tables.classes[contexts_of(tile.classes)])
     writer.write(*_ground_symbols(tile, tables))
@@ -108,7 +111,7 @@ def size_of(tile: LatentTile, tables: LatentTables) -> float:
         _number_symbols(tile, tables),
         _ground_symbols(tile, tables),
     )
-    return (1 + sum(count_bits(*part) for part in parts)) / 8
+    return (2 + sum(count_bits(*part) for part in parts)) / 8
 
 
 def unpack_tile(payload: bytes, tables: LatentTables, num_patches: int) -> LatentTile:
@@ -118,6 +121,7 @@ def unpack_tile(payload: bytes, tables: LatentTables, num_patches: int) -> Laten
         CodecError: If :func:`pack_tile` gives no such payload with these tables.
     """
     reader = SymbolReader(payload)
+    reader.read(even_frequencies(2))  # if it is another variant, the payload below is not this one
     level = int(reader.read(even_frequencies(len(tables.numbers)))[0])
     classes = np.zeros(tables.side**2, np.int64)
     for subtile in range(len(classes)):
@@ -135,6 +139,17 @@ def unpack_tile(payload: bytes, tables: LatentTables, num_patches: int) -> Laten
     if pack_tile(tile, tables) != payload:
         raise CodecError(f"payload: got {len(payload)} bytes that are cut off or altered, expected those of a tile")
     return tile
+
+
+def read_variant(payload: bytes) -> int:
+    """Return which network's payload it is.
+
+    Raises:
+        CodecError: If there are no bytes.
+    """
+    if not payload:
+        raise CodecError("payload: expected that of a tile, got no bytes")
+    return int(SymbolReader(payload).read(even_frequencies(2))[0])
 
 
 def most_of(tables: LatentTables) -> int:

@@ -29,7 +29,7 @@ class _Learned:
         counts = self._counts[guess]
         frequencies = 1 + counts * (TOTAL - len(counts)) // counts.sum()
         frequencies[frequencies.argmax()] += TOTAL - frequencies.sum()
-        return frequencies[None]
+        return np.asarray(frequencies[None])
 
     def learn(self, guess: int, label: int) -> None:
         """Count a label."""

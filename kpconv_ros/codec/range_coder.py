@@ -90,7 +90,7 @@ def frequencies_of(counts: Array) -> NDArray[np.int32]:
     likeliest = frequencies.argmax(-1)[..., None]
     rest = TOTAL - frequencies.sum(-1, keepdims=True)
     np.put_along_axis(frequencies, likeliest, np.take_along_axis(frequencies, likeliest, -1) + rest, -1)
-    return frequencies.astype(np.int32)
+    return np.asarray(frequencies, np.int32)
 
 
 def even_frequencies(size: int) -> NDArray[np.int32]:

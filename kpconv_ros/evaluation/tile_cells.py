@@ -185,7 +185,7 @@ def _contexts(nodes: Array, above: int) -> NDArray[np.int64]:
 
 def _children(nodes: Array, symbols: Array) -> NDArray[np.int64]:
     node, child = np.nonzero((symbols[:, None] >> np.arange(8)) & 1)
-    indices = 2 * nodes[node] + _CHILDREN[child]
+    indices: NDArray[np.int64] = 2 * nodes[node] + _CHILDREN[child]
     return indices[np.argsort(_keys(indices))]
 
 

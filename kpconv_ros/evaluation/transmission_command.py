@@ -26,7 +26,8 @@ from kpconv_ros.evaluation.results_file import write_results
 from kpconv_ros.evaluation.tile_cells import OctreeCoder, VoxelKeyCoder
 from kpconv_ros.evaluation.tile_distortion import measure_distortion, measure_emkd
 from kpconv_ros.map_codec_checkpoint import load_map_codec
-from kpconv_ros.pipelines.latent_tile_coder import LatentTileCoder, LatentTileCoderConfig
+from kpconv_ros.pipelines.latent_tile_coder import LatentTileCoder
+from kpconv_ros.pipelines.subtile_coder import LatentTileCoderConfig
 
 BUDGETS = (64, 128, 256, 512, 1024, 4096)
 """Bytes of a packet."""

@@ -21,7 +21,7 @@ from torch.nn import functional
 from kpconv_ros.codec.tile import TILE_SIZE
 from kpconv_ros.config_io import param
 from kpconv_ros.networks.encoder import NetworkError
-from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig, PatchLinear
+from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig
 
 TABLES = ("log_gains", "log_inverse_gains", "centers", "log_scales")
 TABLE_RATE = 5.0
@@ -93,9 +93,10 @@ class SubtileCodec(nn.Module):
 
     def encode(self, features: Tensor) -> Tensor:
         """Return codes ``(S, L)`` of what :func:`describe_subtiles` says of sub-tiles ``(S, F)``."""
-        for layer in self.encoder[:-1]:
+        *hidden, last = self.encoder
+        for layer in hidden:
             features = functional.selu(layer(features))
-        codes: Tensor = self.encoder[-1](features)
+        codes: Tensor = last(features)
         return codes
 
     def scale(self, codes: Tensor, levels: Tensor) -> Tensor:
@@ -124,7 +125,7 @@ class SubtileCodec(nn.Module):
 
     def decode(self, codes: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return points ``(S, K, p, 3)``, metres from the middle of a sub-tile and its ground."""
-        cloud = self.decoder.input_cloud
+        cloud: Tensor = self.decoder.input_cloud
         if rows is not None:
             cloud = cloud.gather(1, rows[..., None].expand(-1, -1, 3))
         points: Tensor = cloud + self.decoder(codes, rows)
@@ -186,6 +187,4 @@ def start_decoder(network: SubtileCodec, cloud: Tensor) -> None:
     with torch.no_grad():
         decoder.input_cloud.copy_(cloud / (0.5 * network.config.size))
         decoder.of_latent.weight.mul_(0.5)
-        last = decoder.patch[-1]
-        assert isinstance(last, PatchLinear)
-        last.weight.mul_(0.3)
+        decoder.patch[-1].get_parameter("weight").mul_(0.3)

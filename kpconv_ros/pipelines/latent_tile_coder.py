@@ -1,204 +1,71 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tiles of a street map as codes of a NeuralQAAD: a few hundred bytes for 16,384 points."""
+"""Tiles of a street map as codes of a NeuralQAAD: some hundred bytes for 16,384 points."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+import zlib
+from collections.abc import Sequence
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from torch import Tensor
+from kpconv_ros.codec.error import CodecError
+from kpconv_ros.codec.latent_payload import read_variant
+from kpconv_ros.codec.tile import TileContent, check_content
+from kpconv_ros.map_codec_checkpoint import MapCodec, load_map_codec
+from kpconv_ros.pipelines.subtile_coder import LatentTileCoderConfig, SubtileCoder
 
-from kpconv_ros.codec.latent_payload import (
-    LatentTables,
-    LatentTile,
-    classes_of,
-    counts_of,
-    levels_of,
-    most_of,
-    pack_tile,
-    size_of,
-    unpack_tile,
-)
-from kpconv_ros.codec.subtiles import Subtiles, draw_rows, origins_of, split_tile
-from kpconv_ros.codec.tile import TILE_SIZE, TileContent, check_content
-from kpconv_ros.config_io import param
-from kpconv_ros.data.subtile_set import TILE_POINTS
-from kpconv_ros.geometry.distances import mean_nearest_distances
-from kpconv_ros.map_codec_checkpoint import FINE, MapCodec, load_map_codec
-from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
-
-Array = NDArray[Any]
 DEFAULT_MAP_CODEC = "street_tiles"
-
-
-@dataclass(frozen=True)
-class LatentTileCoderConfig:
-    """How much time encoding takes."""
-
-    steps: int = param(10, "steps of descent on the codes of a tile, after the encoder's guess", 0)
-    step_size: float = param(0.2, "of the first one, in steps of rounding", 0.0)
-    points: int = param(768, "points of each sub-tile that the encoder looks at", 16)
-    target_points: int = param(512, "of these, that a step compares with", 16)
-    decoded_points: int = param(24, "points of each patch that a step decodes", 1)
-    seed: int = param(0, "of the points and the noise of the steps", 0)
-    label_bytes: int = param(48, "bytes that are left to the labels of patches", 0)
-    least_bytes: int = param(192, "bytes of a tile from which on labels ride along", 0)
-
-
-class Codes(NamedTuple):
-    """A tile before rounding."""
-
-    tile: LatentTile
-    """All but its numbers."""
-    points: Tensor
-    """Points of the sub-tiles that are not empty, ``(S, n, 3)``."""
-    codes: Tensor
-    """``(S, L)``."""
 
 
 class LatentTileCoder:
     """NeuralQAAD as a :class:`kpconv_ros.codec.tile.TileCoder`.
 
-    An encoder guesses the codes of the sub-tiles, some steps of descent with the decoder frozen improve them, then they
-    are rounded as finely as the bytes allow and written by a range coder.
+    There may be two networks: one for small sub-tiles, and one for large ones that is used where so few bytes are
+    allowed that the other cannot tell of all sub-tiles.
     """
 
     id = 2
     name = "neural_qaad"
 
-    def __init__(self, codec: MapCodec, decoder_hash: int, config: LatentTileCoderConfig | None = None) -> None:
-        """Take weights and frequencies, and the number that tells them from others."""
+    def __init__(
+        self, codecs: Sequence[MapCodec], decoder_hash: int, config: LatentTileCoderConfig | None = None
+    ) -> None:
+        """Take one or two networks, that with the smaller sub-tiles first, and the number that tells them from others.
+
+        Raises:
+            CodecError: If there are none, or more.
+        """
+        if not 1 <= len(codecs) <= 2:
+            raise CodecError(f"expected one or two networks, got {len(codecs)}")
         self.config = config or LatentTileCoderConfig()
         self.decoder_hash = decoder_hash
-        self._network: SubtileCodec = codec.network
-        self._tables: LatentTables = codec.read_tables()
+        self._coders = [SubtileCoder(codec, variant, self.config) for variant, codec in enumerate(codecs)]
 
     @classmethod
     def from_pretrained(
         cls, name_or_path: str = DEFAULT_MAP_CODEC, config: LatentTileCoderConfig | None = None
     ) -> "LatentTileCoder":
-        """Load a shipped coder, or that of a folder.
+        """Load a shipped coder, or that of a folder, and the coarse one that its manifest names.
 
         Raises:
             CheckpointError: If a file is missing or altered, or is no coder of map tiles.
         """
         codec, manifest = load_map_codec(name_or_path)
-        return cls(codec, manifest.decoder_hash, config)
+        if not manifest.coarse:
+            return cls([codec], manifest.decoder_hash, config)
+        coarse, its_manifest = load_map_codec(manifest.coarse)
+        joined = zlib.crc32(f"{manifest.sha256} {its_manifest.sha256}".encode())
+        return cls([codec, coarse], joined, config)
 
     def encode(self, content: TileContent, max_bytes: int) -> bytes | None:
         """Encode at the finest level that fits, see :meth:`kpconv_ros.codec.tile.TileCoder.encode`."""
         check_content(content)
-        has_labels = max_bytes >= self.config.least_bytes and bool(content.labels.any())
-        codes = self._fit_level(
-            self._guess(split_tile(content.points, self._tables.side)), max_bytes - has_labels * self.config.label_bytes
-        )
-        if self.config.steps:
-            codes = self._fit_level(self._descend(codes), max_bytes - has_labels * self.config.label_bytes)
-        for level in range(codes.tile.level, -1, -1):
-            tile = self._round(codes, level)
-            if has_labels:
-                tile = tile._replace(labels=self._label_patches(tile, content))
-            payload = pack_tile(tile, self._tables)
-            if len(payload) <= max_bytes:
+        for coder in self._coders:
+            payload = coder.encode(content, max_bytes, in_part=coder is self._coders[-1])
+            if payload is not None:
                 return payload
         return None
 
     def decode(self, payload: bytes) -> TileContent:
         """Decode, see :meth:`kpconv_ros.codec.tile.TileCoder.decode`; a point has the label of its patch."""
-        tile = unpack_tile(payload, self._tables, self._network.config.decoder.num_patches)
-        points, subtile_of_point, patch_of_point = self._decode_points(tile)
-        labels = (
-            np.zeros(len(points), np.uint8) if tile.labels is None else tile.labels[subtile_of_point, patch_of_point]
-        )
-        return TileContent(points, labels)
-
-    def _decode_points(self, tile: LatentTile) -> tuple[NDArray[np.float32], Array, Array]:
-        """Return points ``(N, 3)`` in the tile, and to which row of the codes and which patch each belongs."""
-        filled = np.flatnonzero(tile.classes)
-        codes = self._network.unscale(torch.from_numpy(tile.numbers).float(), self._levels(tile))
-        counts, origins = counts_of(tile.classes), origins_of(tile.grounds)
-        parts = [self._decode_subtile(codes[row], int(counts[i])) + origins[i] for row, i in enumerate(filled)]
-        points = np.concatenate(parts).astype(np.float32)
-        points[:, :2] = points[:, :2].clip(0.0, TILE_SIZE)
-        patches = np.concatenate([np.arange(count) % self._network.config.decoder.num_patches for count in counts])
-        return points, np.repeat(np.arange(len(filled)), counts[filled]), patches
-
-    def _label_patches(self, tile: LatentTile, content: TileContent) -> NDArray[np.uint8]:
-        """Return the most frequent label of the given points that are nearest to those of a patch, ``(S, K)``."""
-        points, subtiles, patches = self._decode_points(tile)
-        num_patches = self._network.config.decoder.num_patches
-        labels = content.labels[cKDTree(content.points).query(points)[1]]
-        votes = np.zeros((len(tile.numbers) * num_patches, int(labels.max()) + 1), np.int64)
-        np.add.at(votes, (subtiles * num_patches + patches, labels), 1)
-        return votes.argmax(1).astype(np.uint8).reshape(-1, num_patches)
-
-    @torch.inference_mode()
-    def _guess(self, split: Subtiles) -> Codes:
-        """Return what the encoder says, at the finest level."""
-        filled, starts = np.flatnonzero(split.counts), np.cumsum(split.counts) - split.counts
-        generator = np.random.default_rng(self.config.seed)
-        drawn = [generator.permutation(count)[draw_rows(count, self.config.points)] for count in split.counts[filled]]
-        points = torch.from_numpy(split.points[np.stack(drawn) + starts[filled, None]])
-        shares = split.counts[filled] * (TILE_POINTS / split.counts.sum())
-        features = describe_subtiles(points, torch.from_numpy(shares).float(), self._network.config)
-        finest = len(self._tables.numbers) - 1
-        tile = LatentTile(finest, classes_of(split.counts), split.grounds, np.zeros((len(filled), 0), np.int64))
-        return Codes(tile, points, self._network.encode(features))
-
-    def _fit_level(self, codes: Codes, max_bytes: int) -> Codes:
-        """Return the codes at the finest level whose bytes fit, the coarsest if none does."""
-        low, high = 0, len(self._tables.numbers) - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            fits = size_of(self._round(codes, middle), self._tables) <= max_bytes
-            low, high = (middle, high) if fits else (low, middle - 1)
-        return codes._replace(tile=codes.tile._replace(level=low))
-
-    @torch.inference_mode()
-    def _round(self, codes: Codes, level: int) -> LatentTile:
-        tile, most = codes.tile._replace(level=level), most_of(self._tables)
-        rounded = self._network.scale(codes.codes, self._levels(tile)).round().clamp(-most, most)
-        return tile._replace(numbers=rounded.long().numpy())
-
-    def _descend(self, codes: Codes) -> Codes:
-        """Take the steps at the level of the codes: distance of some points plus the price of the bits."""
-        config, network, levels = self.config, self._network, self._levels(codes.tile)
-        generator = torch.Generator().manual_seed(config.seed)
-        scaled = network.scale(codes.codes, levels).detach().requires_grad_()
-        is_used = network.find_used(levels)  # Adam moves all numbers alike, also those that no level can afford
-        optimizer = torch.optim.Adam([scaled], lr=config.step_size)
-        for step in range(config.steps):
-            optimizer.param_groups[0]["lr"] = config.step_size * (1.0 - 0.8 * step / config.steps)
-            noisy = scaled + torch.rand(scaled.shape, generator=generator) - 0.5
-            targets = torch.randperm(codes.points.shape[1], generator=generator)[: config.target_points]
-            decoded = network.decode(network.unscale(noisy, levels), self._draw_rows(generator)).flatten(1, 2)
-            there, back = mean_nearest_distances(decoded, codes.points[:, targets].contiguous())
-            bits = network.count_bits(noisy, levels).sum(1)
-            loss = (0.5 * (there + back) + network.prices(levels) * bits).sum()
-            (gradient,) = torch.autograd.grad(loss, scaled)
-            scaled.grad = gradient * is_used
-            optimizer.step()
-        with torch.no_grad():
-            gains = network.scale(torch.ones_like(scaled), levels)
-        return codes._replace(codes=scaled.detach() / gains)
-
-    def _draw_rows(self, generator: torch.Generator) -> Tensor:
-        decoder = self._network.config.decoder
-        order = torch.rand(decoder.num_patches, decoder.points_per_patch, generator=generator).argsort(1)
-        return order[:, : self.config.decoded_points]
-
-    def _levels(self, tile: LatentTile) -> Tensor:
-        """Return the level of each sub-tile that is not empty, in levels of the network, ``(S,)``."""
-        return torch.from_numpy(levels_of(tile.level, tile.classes, self._tables)).float() / FINE
-
-    @torch.inference_mode()
-    def _decode_subtile(self, code: Tensor, count: int) -> Array:
-        """Return ``(count, 3)``: evenly spread points of each patch, or all and some of them again."""
-        decoder = self._network.config.decoder
-        each = min(-(-count // decoder.num_patches), decoder.points_per_patch)
-        rows = torch.from_numpy(draw_rows(decoder.points_per_patch, each)).repeat(decoder.num_patches, 1)
-        points = self._network.decode(code[None], rows)[0].transpose(0, 1).flatten(0, 1).numpy()  # patches in turn
-        return points[np.arange(count) % len(points)]
+        variant = read_variant(payload)
+        if variant >= len(self._coders):
+            raise CodecError(f"payload: got one of network {variant}, expected one of {len(self._coders)}")
+        return self._coders[variant].decode(payload)

@@ -39,7 +39,8 @@ def make_tables(network: SubtileCodec, data: SubtileSet) -> LatentTables:
 def _share_bounds(levels: int, log_step: float) -> np.ndarray:
     """Return at which shares of a sub-tile the price of a bit, which is inverse to it, is that of the next level."""
     places = np.arange(-(levels - 1), levels - 1) + 0.5
-    return np.maximum(np.round(4096 * np.exp(places * log_step)), 1).astype(np.int64).clip(max=1 << 30).astype(np.int32)
+    bounds = np.round(4096 * np.exp(places * log_step)).clip(1, 1 << 30)
+    return np.asarray(bounds, np.int32)
 
 
 def _count_classes(data: SubtileSet) -> np.ndarray:

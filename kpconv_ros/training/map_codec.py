@@ -40,6 +40,7 @@ class MapCodecTrainingConfig(LoopConfig):
     decoded_points: int = param(24, "points of each patch that a step decodes", 1)
     target_points: int = param(512, "points of a sub-tile that they are compared with", 1)
     licence: str = param("Apache-2.0", "of the weights")
+    coarse: str = param("", "name of the coder for larger sub-tiles that goes with it")
 
 
 class SubtileBatch(NamedTuple):
@@ -130,7 +131,7 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
         codec = MapCodec(self.config.network)
         codec.network.load_state_dict(network.cpu().state_dict())
         codec.fill(make_tables(codec.network, self.data))
-        save_map_codec(folder, codec, self.config.name, self.config.licence)
+        save_map_codec(folder, codec, self.config.name, self.config.licence, self.config.coarse)
 
     def _first_cloud(self, config: MapCodecTrainingConfig) -> Tensor:
         """Return points of many sub-tiles as patches, metres."""

@@ -11,6 +11,7 @@ from kpconv_ros.codec.latent_payload import (
     LatentTables,
     LatentTile,
     classes_of,
+    contexts_of,
     counts_of,
     ground_differences,
     levels_of,
@@ -26,10 +27,11 @@ LEVELS, NUMBERS, MOST, PATCHES = 5, 6, 4, 8
 def tables() -> LatentTables:
     generator = np.random.default_rng(0)
     return LatentTables(
-        frequencies_of(generator.random((33, 33))),
+        frequencies_of(generator.random((17, 17))),
         frequencies_of(generator.random((1, 256))),
         frequencies_of(generator.random((LEVELS, NUMBERS, 2 * MOST + 1)) ** 4),
         np.array([1024, 2048, 8192, 16384], np.int32),
+        4,
     )
 
 
@@ -37,7 +39,7 @@ def tile(seed: int, labelled: bool = False, filled: int = 16) -> LatentTile:
     generator = np.random.default_rng(seed)
     classes = np.zeros(16, np.int64)
     chosen = np.sort(generator.choice(16, filled, replace=False))
-    classes[chosen] = generator.integers(1, 33, filled)
+    classes[chosen] = generator.integers(1, 17, filled)
     grounds = np.where(classes > 0, generator.integers(-60, 60, 16), 0)
     labels = generator.integers(0, 4, (filled, PATCHES)).astype(np.uint8) if labelled else None
     return LatentTile(2, classes, grounds, generator.integers(-MOST, MOST + 1, (filled, NUMBERS)), labels)
@@ -64,16 +66,16 @@ def test_what_is_no_payload_is_refused_and_never_anything_worse() -> None:
             assert pack_tile(unpack_tile(payload[:cut], tables(), PATCHES), tables()) == payload[:cut]
         except CodecError:
             refused += 1
-    assert refused >= len(payload) - 3
+    assert refused >= 0.8 * len(payload)
     with pytest.raises(CodecError, match="cut off or altered"):
         unpack_tile(payload + b"\1", tables(), PATCHES)
 
 
-def test_counts_are_told_within_a_fifth() -> None:
+def test_counts_are_told_within_half_an_octave() -> None:
     counts = np.array([0, 1, 2, 3, 5, 100, 1000, 20000, MOST_POINTS])
     told = counts_of(classes_of(counts))
     assert told[0] == 0 and told[1] == 1 and told[-1] == MOST_POINTS
-    assert np.abs(np.log2(told[1:] / counts[1:])).max() <= 0.27
+    assert np.abs(np.log2(told[1:] / counts[1:])).max() <= 0.5
     with pytest.raises(CodecError, match=str(MOST_POINTS + 1)):
         classes_of(np.array([MOST_POINTS + 1]))
 
@@ -85,12 +87,19 @@ def test_sub_tiles_with_more_points_have_finer_levels() -> None:
     assert levels_of(4, classes_of(counts), tables()).max() == LEVELS - 1
 
 
-def test_grounds_are_guessed_from_the_nearest_neighbour_before() -> None:
+def test_grounds_are_guessed_from_the_neighbours_before() -> None:
     classes, grounds = np.zeros(16, np.int64), np.zeros(16, np.int64)
-    classes[[1, 2, 5, 8]] = 1
-    grounds[[1, 2, 5, 8]] = [10, 13, 20, 7]
-    # 2 from 1 beside it; 5 from 1 above it, as 4 is empty; 8 from 5, as neither 7 nor 4 has points
-    assert ground_differences(classes, grounds).tolist() == [3, 10, -13]
+    classes[[1, 2, 5, 6, 8]] = 1
+    grounds[[1, 2, 5, 6, 8]] = [10, 13, 20, 30, 7]
+    # 2 from 1 beside it; 5 from 1 above it, as 4 is empty; 6 from 5 and 2; 8 from 6, the last one, as 4 has no points
+    assert ground_differences(classes, grounds).tolist() == [3, 10, 30 - 16, 7 - 30]
+
+
+def test_classes_are_guessed_from_the_mean_of_two_neighbours() -> None:
+    classes = np.zeros(16, np.int64)
+    classes[:6] = [8, 3, 0, 5, 4, 7]
+    # (3 + 4) / 2 is rounded up; the first has none, those at the edges one
+    assert contexts_of(classes)[:7].tolist() == [0, 8, 3, 0, 8, 4, 4]
 
 
 def test_heights_that_cannot_be_told_are_refused() -> None:

@@ -11,7 +11,7 @@ def test_points_come_back_from_their_sub_tiles() -> None:
     generator = np.random.default_rng(0)
     points = (generator.random((3000, 3)) * [20, 20, 4] + [0, 0, 100]).astype(np.float32)
     points[0] = [20, 20, 101]  # the upper edge belongs to the last sub-tile
-    split = split_tile(points)
+    split = split_tile(points, 4)
     assert split.counts.sum() == 3000 and split.rows[-split.counts[15] :].tolist().count(0) == 1
     origins = np.repeat(origins_of(split.grounds), split.counts, axis=0)
     assert np.abs(split.points + origins - points[split.rows]).max() < 1e-4
@@ -22,7 +22,7 @@ def test_the_ground_is_the_height_that_a_twentieth_lies_below() -> None:
     points = np.zeros((100, 3), np.float32)
     points[:, 0], points[:, 1] = 7, 12  # sub-tile 4 * 1 + 2
     points[:, 2] = np.random.default_rng(0).permutation(np.linspace(3.0, 12.9, 100))
-    split = split_tile(points)
+    split = split_tile(points, 4)
     assert split.counts.tolist() == [0] * 6 + [100] + [0] * 9
     assert split.grounds[6] == 35 and split.grounds.sum() == 35
 
