@@ -112,9 +112,7 @@ def is_of_every_node(entry: Endpoint) -> bool:
     """Whether any ROS 2 node, or any lifecycle node, has it."""
     last = entry.name.rsplit("/", 1)[-1]
     clock = entry.name == "/clock" and entry.kind == "publishes"
-    return not clock and (
-        entry.name in OF_EVERY_NODE or last in SERVICES_OF_EVERY_NODE or last == "transition_event"
-    )
+    return not clock and (entry.name in OF_EVERY_NODE or last in SERVICES_OF_EVERY_NODE or last == "transition_event")
 
 
 def _relative(name: str, full_name: str) -> str:

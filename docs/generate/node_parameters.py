@@ -7,6 +7,8 @@ import typing
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from markdown_page import code, table
+
 from kpconv_ros.config_io import range_text
 from kpconv_ros.data.simulator import SimulatorConfig
 from kpconv_ros.nodes.encode_config import DecodeConfig, EncodeConfig
@@ -21,7 +23,6 @@ from kpconv_ros.pipelines.map_decoder import MapDecoderConfig
 from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
 from kpconv_ros.pipelines.map_registration import MapRegistrarConfig
 from kpconv_ros.pipelines.odometry_result import OdometryConfig
-from markdown import code, table
 
 CONFIGS: dict[str, tuple[type, ...]] = {
     "segment": (SegmentConfig, PoseConfig, LiveSegmenterConfig),

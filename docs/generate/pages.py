@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from launch_arguments import launch_page
-from markdown import code, table, write_page
+from markdown_page import code, table, write_page
 from node_parameters import CONFIGS, parameter_table
 from topic_texts import TEXTS
 
@@ -25,7 +25,7 @@ def write_parameters(folder: Path) -> None:
         "# Parameters",
         "Set them in a parameter file, or singly: `kpconv-ros run segment -p time_budget:=0.04`. A *live* one may be "
         "changed while the node runs; the others are read-only then. An unknown name, a wrong type or a value out of "
-        "range is refused with the reason. Lists of texts are empty as `[\"\"]` in ROS 2 parameter files.",
+        'range is refused with the reason. Lists of texts are empty as `[""]` in ROS 2 parameter files.',
     ]
     for node in CONFIGS:
         parts += [f"## {node}", parameter_table(node)]
@@ -40,7 +40,7 @@ def write_topics(folder: Path) -> None:
     parts = [
         "# Topics and services",
         "Names with `~/` are below the node's own name, such as `/segment/output/labels`. All can be remapped: "
-        "`-r ~/input/points:=/lidar/points`. Outputs carry the stamp and frame of their cloud. Nothing is computed for "
+        "`-r '~/input/points:=/lidar/points'`. Outputs carry the stamp and frame of their cloud. Nothing is computed for "
         "a topic that nobody listens to. Every node also has the parameter services and, but for `simulate` and "
         "`replay`, those of a lifecycle node. What is *latched* (transient local) a late subscriber gets at once.",
         "Where tf2_ros is installed, `segment` and `encode` listen to TF, `register` listens and publishes, `simulate` "
