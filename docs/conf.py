@@ -4,12 +4,15 @@
 
 import dataclasses
 import re
+import sys
 from pathlib import Path
 
 import sphinx.application
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+sys.path.append(str(HERE / "generate"))
+from command_tables import command_sections  # noqa: E402
 
 project = "kpconv_ros"
 author = "The kpconv_ros authors"
@@ -35,11 +38,13 @@ def adapt_page(app: object, name: str, source: list[str]) -> None:
     """Bring a page that is meant for readers of the repository too to what Sphinx takes.
 
     Links to Markdown files above docs/ become downloads: Sphinx looks for pages in docs/ only. Patterns in the index
-    that match no page go.
+    that match no page go. The page of commands is filled.
     """
     if name == "index":
         lines = source[0].splitlines()
         source[0] = "\n".join(line for line in lines if not line.endswith("*") or list(HERE.glob(f"{line}.md")))
+    if name == "commands":
+        source[0] += "\n" + command_sections()
     source[0] = re.sub(r"\[([^\]]+)\]\((\.\./[^)]+\.md)\)", r"{download}`\1 <\2>`", source[0])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kpconv_ros.cli import find_command
+from kpconv_ros.cli import COMMANDS, find_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
@@ -103,3 +103,7 @@ def test_the_pages_build_without_a_warning(tmp_path):
     for name in ("pipelines.segmenter.Segmenter.segment", "pipelines.odometry.Odometry.process"):
         assert f'id="kpconv_ros.{name}"' in reference
     assert "time for one scan" in reference  # the text of a Config's field
+    commands = (tmp_path / "commands.html").read_text()
+    for command in COMMANDS:
+        assert f'id="{command.words.replace(" ", "-")}"' in commands
+    assert "--num-votes" in commands

@@ -38,6 +38,11 @@ class Outer:
     inner: Inner = param(Inner, "the rest")
 
 
+def test_every_executable_that_users_start_has_its_tables(repository):
+    executables = {path.name for path in (repository / "scripts").iterdir()} - {"kpconv-ros"}
+    assert set(CONFIGS) == executables
+
+
 def test_a_parameter_is_told_with_type_default_range_and_text():
     assert [tuple(entry) for entry in parameters_of(Outer)] == [
         ("name", "str", '""', "", False, "a name"),
