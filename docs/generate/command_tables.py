@@ -19,7 +19,7 @@ def _section(command: Command) -> str:
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} {command.words}", add_help=False)
     importlib.import_module(command.module).add_arguments(parser)
     rows = [_row(action, parser) for action in parser._actions]
-    text = f"## {command.words}\n\n{command.text[0].upper()}{command.text[1:].rstrip(" .")}.\n"
+    text = f"## {command.words}\n\n{command.text[0].upper()}{command.text[1:].rstrip(' .')}.\n"
     return f"{text}\n{table(('argument', 'default', 'what'), rows)}" if rows else text
 
 
