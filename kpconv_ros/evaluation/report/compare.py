@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIGURE:TOLERANCE",
-        help="fail if FIGURE is worse than in the first report by more than TOLERANCE, in its own unit or with % "
+        help="fail if FIGURE is worse than in the first report by more than TOLERANCE, in its own unit or with %% "
         "(segmentation.miou:0.01, registration.ate_m.rmse:10%%); figures: " + ", ".join(PATHS),
     )
 
