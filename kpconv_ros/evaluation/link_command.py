@@ -264,8 +264,8 @@ def table_of(reports: list[dict[str, Any]]) -> str:
         rows.append(
             f"| {report['course']}, {report['incident']} | {report['tiles']} | {report['complete_in_time']:.1%} "
             f"| {report['points_shown']:.1%} | {report['chamfer_m'][0]:.3f}, {report['chamfer_m'][1]:.3f} "
-            f"| {report['label_agreement']:.1%} | {delay_text(report['delay_s'][2])} | {report['complete_at_the_end']:.1%} "
-            f"| {held_up_text(report)} "
+            f"| {report['label_agreement']:.1%} | {delay_text(report['delay_s'][2])} "
+            f"| {report['complete_at_the_end']:.1%} | {held_up_text(report)} "
             f"| {max(report['most_bytes_in_1_s'])}, {max(report['most_bytes_in_5_s'])} |"
         )
     return "\n".join(rows)
