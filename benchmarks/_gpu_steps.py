@@ -83,12 +83,12 @@ def measure_grid(bench: Bench, points: Tensor) -> Tensor:
     return voxels
 
 
-def measure_search(bench: Bench, points: Tensor) -> None:
+def measure_search(bench: Bench, points: Tensor, lists: NeighborLists) -> None:
     """Radius neighbours of a sphere, nearest first."""
     radius, num = RADIUS * VOXEL_SIZE, len(points)
     clouds = torch.zeros(num, dtype=torch.int64, device=points.device)
     frame = frame_of(points, clouds, 1)
-    most = limited_lists(points, radius).row_starts.diff().max().item()
+    most = lists.row_starts.diff().max().item()
 
     def ours() -> Tensor:
         keys = find_keys(points, clouds, frame, radius)
@@ -107,13 +107,12 @@ def measure_search(bench: Bench, points: Tensor) -> None:
     bench.add("radius_neighbors", ours, num * (12 + 8 + 16 + 4 * most), 0, twin, None, note)
 
 
-def measure_convolutions(bench: Bench, points: Tensor, channels: int) -> None:
+def measure_convolutions(bench: Bench, points: Tensor, near: NeighborLists, channels: int) -> None:
     """Rigid and deformable KPConv, forward and backward, in float32 and bfloat16."""
     sigma = VOXEL_SIZE
     kernel_points = kernel_disposition(K, sigma).to(points)[None]
     generator = torch.Generator().manual_seed(0)
-    for kind, radius in (("rigid", RADIUS), ("deformable", WIDE_RADIUS)):
-        lists = limited_lists(points, radius * VOXEL_SIZE)
+    for kind, lists in (("rigid", near), ("deformable", limited_lists(points, WIDE_RADIUS * VOXEL_SIZE))):
         padded = dense.pad_lists(lists, len(points))
         pairs = kernel_sum.Pairs(points, points, kernel_sum.row_lists(*lists))
         placed = kernel_points
@@ -170,9 +169,8 @@ def _measure_convolution(
         leaf.requires_grad_(False)
 
 
-def measure_passes(bench: Bench, points: Tensor, channels: int) -> None:
+def measure_passes(bench: Bench, points: Tensor, lists: NeighborLists, channels: int) -> None:
     """Max pooling, and the pass behind a product that adds upsampled features."""
-    lists = limited_lists(points, RADIUS * VOXEL_SIZE)
     padded, num = dense.pad_lists(lists, len(points)), len(points)
     features = torch.randn(num, channels, device=points.device, dtype=torch.bfloat16)
     rows = torch.arange(num, device=points.device) // 4

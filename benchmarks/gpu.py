@@ -170,7 +170,7 @@ def main(argv: list[str] | None = None) -> int:
     scan = load_scan(arguments.scan)
     if tiny:
         scan = tiny_scan()
-    results = run_steps(bench, scan, Scale(5, 16, 2, 12, 3, 2) if tiny else Scale(), VOXEL_SIZE, tiny)
+    results = run_steps(bench, scan, Scale(4, 16, 2, 8, 3, 2) if tiny else Scale(), VOXEL_SIZE, tiny)
     if tiny:
         print("every step ran in Triton's interpreter; its times say nothing and nothing is written")
         return 0
@@ -195,7 +195,7 @@ def tiny_scan():  # type: ignore[no-untyped-def]
     import numpy as np
 
     generator = np.random.default_rng(0)
-    size = (12, 4)
+    size = (7, 4)
     return (generator.uniform(0, 1, size) * (0.2, 0.2, 0.05, 1) + (5, 0, -1, 0)).astype(np.float32)
 
 
@@ -212,14 +212,15 @@ def run_steps(bench, scan, scale, voxel_size: float, tiny: bool) -> dict[str, ob
     points = torch.from_numpy(scan[:, :3]).contiguous().to(bench.device)
     voxels = steps.measure_grid(bench, points)
     sphere = steps.sphere_of(voxels, scale.sphere_points)
-    steps.measure_search(bench, sphere)
-    steps.measure_convolutions(bench, sphere, scale.channels)
-    steps.measure_passes(bench, sphere, scale.channels)
+    near = steps.limited_lists(sphere, steps.RADIUS * voxel_size)
+    steps.measure_search(bench, sphere, near)
+    steps.measure_convolutions(bench, sphere, near, scale.channels)
+    steps.measure_passes(bench, sphere, near, scale.channels)
     steps.measure_sampling(bench, scale)
     steps.measure_map(bench, points)
     measure_pyramid(bench, points, config)
     measure_networks(bench, sphere, config)
-    return measure_scan(bench, scan, config, 0.15 if tiny else 4.0)
+    return measure_scan(bench, scan, config, 0.2 if tiny else 4.0)
 
 
 if __name__ == "__main__":

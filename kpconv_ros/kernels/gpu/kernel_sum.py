@@ -59,7 +59,7 @@ def _influences(supports, rows, seen, qx, qy, qz, px, py, pz, inverse_sigma):  #
     y = tl.load(supports + 3 * rows + 1, mask=seen, other=FAR) - qy
     z = tl.load(supports + 3 * rows + 2, mask=seen, other=FAR) - qz
     gx, gy, gz = x[None, :] - px[:, None], y[None, :] - py[:, None], z[None, :] - pz[:, None]
-    distances = tl.sqrt(gx * gx + gy * gy + gz * gz + 1e-12)
+    distances = tl.sqrt(gx * gx + gy * gy + gz * gz)
     return tl.maximum(1.0 - distances * inverse_sigma, 0.0), gx, gy, gz, distances
 
 
@@ -147,7 +147,7 @@ def _move(  # type: ignore[no-untyped-def]
             inside = (c < channels)[:, None] & seen[None, :]
             values = tl.load(features + row[None, :] * channels + c[:, None], mask=inside, other=0.0)
             by_weight = tl.dot(given.to(DOT), values.to(DOT), by_weight, input_precision="ieee")
-        slope = tl.where(weights > 0, by_weight * inverse_sigma / distances, 0.0)
+        slope = tl.where(weights > 0, by_weight * inverse_sigma / tl.maximum(distances, 1e-12), 0.0)  # 0 at the point
         sx, sy, sz = sx + tl.sum(slope * gx, 1), sy + tl.sum(slope * gy, 1), sz + tl.sum(slope * gz, 1)
     first_out = out + query * K * 3 + 3 * k
     tl.store(first_out, sx, mask=k < K)
