@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from kpconv_ros.checkpoint import save_network
+from kpconv_ros.config_io import ConfigError, parse_yaml
 from kpconv_ros.networks.encoder import EncoderConfig, NetworkError
 from kpconv_ros.networks.kpcnn import KPCNN, KPCNNConfig
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
@@ -88,8 +88,8 @@ def read_parameters(path: Path) -> dict[str, list[str]]:
 def _parameters_of_yaml(text: str, path: Path) -> dict[str, list[str]]:
     """Return the parameters of Open3D-ML's ``model`` section in KPConv-PyTorch's words."""
     try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        config = parse_yaml(text)
+    except ConfigError as error:
         raise ImportFormatError(f"{path}: expected YAML: {error}") from error
     model = config.get("model") if isinstance(config, dict) else None
     if not isinstance(model, dict) or model.get("name", "KPFCNN") != "KPFCNN":

@@ -18,7 +18,7 @@ from kpconv_ros.checkpoint import (
     read_weights,
     write_weights,
 )
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping
+from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml
 from kpconv_ros.layers.blocks import fold_batch_norms
 from kpconv_ros.networks.patch_sampler import PatchSamplerConfig, PatchSamplerNet
 
@@ -54,9 +54,9 @@ def load_patch_sampler(name_or_path: str | Path, device: str | torch.device = "c
     """
     path = find_model(name_or_path) / MANIFEST
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        read = read_yaml(path)
         manifest = config_from_mapping(PatchSamplerManifest, read, str(path))
-    except (OSError, yaml.YAMLError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: expected the manifest of a sampler: {error}") from error
     weights = path.with_name(manifest.weights)
     check_unaltered(weights, manifest.sha256)

@@ -23,7 +23,7 @@ from kpconv_ros.checkpoint import (
     read_weights,
     write_weights,
 )
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping, param
+from kpconv_ros.config_io import config_from_mapping, config_to_mapping, param, read_yaml
 from kpconv_ros.data.object_tasks import ObjectTaskConfig
 from kpconv_ros.networks.pcrnet import PCRNet, PCRNetConfig
 from kpconv_ros.networks.point_autoencoder import PointAutoencoder, PointAutoencoderConfig
@@ -134,8 +134,8 @@ def save_sampling_model(
 def _load(name_or_path: str | Path) -> tuple[SamplingManifest, Any]:
     path = find_model(name_or_path) / MANIFEST
     try:
-        manifest = config_from_mapping(SamplingManifest, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, yaml.YAMLError, ValueError) as error:
+        manifest = config_from_mapping(SamplingManifest, read_yaml(path), str(path))
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: expected the manifest of a sampler or its task: {error}") from error
     weights = path.with_name(manifest.weights)
     check_unaltered(weights, manifest.sha256)

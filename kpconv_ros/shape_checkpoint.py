@@ -22,7 +22,7 @@ from kpconv_ros.checkpoint import (
     load_unaltered_network,
     save_network,
 )
-from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping, param
+from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping, param, read_yaml
 from kpconv_ros.data.shape_sets import ShapeData
 from kpconv_ros.data.shapes import SHAPE_FEATURES, ShapeAugmentationConfig
 from kpconv_ros.networks.kpcnn import KPCNN
@@ -85,8 +85,8 @@ def load_shape_model(name_or_path: str | Path, device: str | torch.device = "cpu
     """
     path = find_model(name_or_path) / MANIFEST
     try:
-        manifest = config_from_mapping(ShapeManifest, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, yaml.YAMLError, ValueError) as error:
+        manifest = config_from_mapping(ShapeManifest, read_yaml(path), str(path))
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: expected the manifest of a model for single objects: {error}") from error
     network = load_unaltered_network(path.with_name(manifest.weights), manifest.sha256)
     if isinstance(network, KPFCNN):
@@ -109,8 +109,8 @@ def is_shape_model(name_or_path: str | Path) -> bool:
     """
     path = find_model(name_or_path) / MANIFEST
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, ValueError):
+        fields = read_yaml(path)
+    except (OSError, ValueError):
         return False
     return isinstance(fields, dict) and "data" in fields
 

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "codec": {"geometry", "kernels"},
     "config_io": set(),
     "checkpoint": {"networks", "layers", "mapping", "config_io"},
-    "checkpoint_import": {"checkpoint", "networks"},
+    "checkpoint_import": {"checkpoint", "networks", "config_io"},
     "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
     "sampling_checkpoint": {"checkpoint", "networks", "config_io", "data"},
     "neural_qaad_checkpoint": {"checkpoint", "networks", "config_io"},

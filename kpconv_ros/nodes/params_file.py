@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from kpconv_ros.config_io import ConfigError, read_yaml
 from kpconv_ros.nodes.parameters import ParameterError
 
 
@@ -27,8 +25,8 @@ def check_params_files(arguments: Sequence[str], node_name: str) -> None:
         if flag != "--params-file":
             continue
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+            content = read_yaml(path)
+        except ConfigError as error:
             raise ParameterError(f"parameter file {path}: {error}") from error
         sections = list(_sections(content))
         if not any(_matches(section, node_name) for section in sections):

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
-
-from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping, load_config, param
+from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping, load_config, param, parse_yaml
 
 ConfigT = TypeVar("ConfigT", bound="LoopConfig")
 
@@ -75,5 +73,5 @@ def load_changed_config(
         raise ConfigError(f"--set: expected FIELD=VALUE, got {wrong[0]!r}")
     pairs = (setting.split("=", 1) for setting in settings)
     read = config_to_mapping(load_config(config_class, path))
-    changed = {name: yaml.safe_load(value) for name, value in pairs}
+    changed = {name: parse_yaml(value) for name, value in pairs}
     return config_from_mapping(config_class, {**read, **changed, **changes}, "arguments")
