@@ -19,7 +19,7 @@ from benchmarks._inputs import DRIVE, FOLDER, load_drive, source
 from benchmarks._measure import HEADER, TUNED, Row, print_row
 
 ALLOCATORS = {"default": {}, "tuned": TUNED}
-DEFAULT_ONLY = ("emkd", "node_overhead", "odometry")  # no large temporaries, or processes whose heap is not set here
+DEFAULT_ONLY = ("emkd", "gpu", "node_overhead", "odometry")  # no large temporaries, or not in a heap that is set here
 
 
 def run(name: str, allocator: str) -> bool:

@@ -36,7 +36,7 @@ def main(source: str, target: str) -> None:
 
     points, received_labels = decoder.points()
     write_cloud(target, points, received_labels, np.ones(len(points), np.float32))
-    print(f"{len(cloud.points)} points, {encoder.num_tiles()} tiles; {decoder.num_tiles()} tiles arrived")
+    print(f"{len(cloud.points)} points, {len(encoder.sent)} tiles sent; {decoder.num_tiles()} tiles arrived")
     print(f"{encoder.num_bytes} bytes sent in {SECONDS:.0f} s, {len(points)} points received")
 
 

@@ -34,6 +34,13 @@ def test_help_names_every_command(capsys):
     assert all(command.words in text and command.text in text for command in cli.COMMANDS)
 
 
+@pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.words)
+def test_the_help_of_a_command_can_be_printed(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main([*command.words.split(), "--help"])
+    assert end.value.code == 0 and f"kpconv-ros {command.words}" in capsys.readouterr().out
+
+
 def test_no_command_prints_help_and_is_an_error(capsys):
     assert cli.main([]) == 2
     assert "commands:" in capsys.readouterr().out

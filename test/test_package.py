@@ -119,7 +119,7 @@ def test_an_xml_file_is_well_formed(path: Path) -> None:
     ElementTree.parse(path)
 
 
-@pytest.mark.parametrize("folder", ["kpconv_ros", "test", "launch", "benchmarks"])
+@pytest.mark.parametrize("folder", ["kpconv_ros", "test", "launch", "benchmarks", "docs", "examples"])
 def test_every_python_file_names_its_licence(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         head = path.read_text(encoding="utf-8").splitlines()[:2]

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from markdown import code, table
+from markdown_page import code, table
 
 
 class LaunchArgument(NamedTuple):

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from markdown import code, table
+from markdown_page import code, table
 
 from kpconv_ros.config_io import range_text
 from kpconv_ros.data.simulator import SimulatorConfig

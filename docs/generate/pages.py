@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from launch_arguments import launch_page
-from markdown import code, table, write_page
+from markdown_page import code, table, write_page
 from node_parameters import CONFIGS, parameter_table
 from topic_texts import TEXTS
 
@@ -40,8 +40,8 @@ def write_topics(folder: Path) -> None:
     parts = [
         "# Topics and services",
         "Names with `~/` are below the node's own name, such as `/segment/output/labels`. All can be remapped: "
-        "`-r ~/input/points:=/lidar/points`. Outputs carry the stamp and frame of their cloud. Nothing is computed for "
-        "a topic that nobody listens to. Every node also has the parameter services and, but for `simulate` and "
+        "`-r '~/input/points:=/lidar/points'`. Outputs carry the stamp and frame of their cloud. Nothing is computed "
+        "for a topic that nobody listens to. Every node also has the parameter services and, but for `simulate` and "
         "`replay`, those of a lifecycle node. What is *latched* (transient local) a late subscriber gets at once.",
         "Where tf2_ros is installed, `segment` and `encode` listen to TF, `register` listens and publishes, `simulate` "
         "and `replay` publish. This table was made without it.",

@@ -12,8 +12,8 @@ ENCLAVE = "/kpconv_ros"
 NOTICE = """ SPDX-FileCopyrightText: 2026 The kpconv_ros authors
      SPDX-License-Identifier: Apache-2.0
 
-     Written by `python docs/generate policy` from the running nodes; see docs/security.md. What is remapped on your robot
-     must be named here by its final name: the inputs below are those of the launch files. """
+     Written by `python docs/generate policy` from the running nodes; see docs/security.md. What is remapped on your
+     robot must be named here by its final name: the inputs below are those of the launch files. """
 ATTRIBUTES = {"publishes": "publish", "subscribes": "subscribe", "service": "reply"}
 CLOCK, TF = ("/clock",), ("/tf", "/tf_static")
 ADDED: dict[str, dict[str, tuple[str, ...]]] = {

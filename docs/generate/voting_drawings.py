@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawings of incremental sphere voting: what the package's own classes do with scans of the simulator.
 
-Every scan gets the same number of spheres, in place of a time budget, so that the drawings do not depend on the machine.
+Every scan gets the same number of spheres, in place of a time budget: the drawings do not depend on the machine.
 """
 
 import io

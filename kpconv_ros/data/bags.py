@@ -86,6 +86,11 @@ class BagReader:
         """Close the bag."""
         self._reader.close()
 
+    @property
+    def damage(self) -> str:
+        """What is wrong with the bag beyond which it cannot be read; empty if that is not known."""
+        return self._reader.damage if isinstance(self._reader, SalvagedReader) else ""
+
     def topics_of_type(self, msgtype: str) -> dict[str, int]:
         """Topics that carry ``msgtype`` and their numbers of messages."""
         return {name: info.msgcount for name, info in self._reader.topics.items() if info.msgtype == msgtype}

@@ -168,12 +168,14 @@ def read_ros1(file: BinaryIO) -> Iterator[Found]:
 def _ros1_records(file: BinaryIO, connections: dict[int, SalvagedConnection]) -> Iterator[Found]:
     while (length_bytes := file.read(4)) != b"":
         fields = _ros1_fields(_read_exactly(file, struct.unpack("<I", length_bytes)[0]))
-        data = _read_exactly(file, struct.unpack("<I", _read_exactly(file, 4))[0])
-        kind = fields["op"][0]
+        kind, length = fields["op"][0], struct.unpack("<I", _read_exactly(file, 4))[0]
+        data = _read_exactly(file, length, chunk_may_be_cut=kind == ROS1_CHUNK)
         if kind == ROS1_CHUNK:
             compression = fields["compression"].decode()
             records = data if compression == "none" else _decompress(data, compression)
             yield from _ros1_records(BytesIO(records), connections)
+            if len(data) < length:
+                raise DamageError("the file ends inside a chunk")
         elif kind == ROS1_CONNECTION:
             number = struct.unpack("<I", fields["conn"])[0]
             msgtype = normalize_msgtype(_ros1_fields(data)["type"].decode())

@@ -79,8 +79,9 @@ class BagRecording:
                 ground_truth = None
             odometry = pick_topic(reader, ODOMETRY, odometry_topic)
             num_of_topic = reader.topics_of_type(POINTCLOUD2)
+            damage = f"; the bag is damaged: {reader.damage}" if reader.damage else ""
         if points is None:
-            raise BagError(f"{path}: got no topic of {POINTCLOUD2}, expected one with the lidar's clouds")
+            raise BagError(f"{path}: got no topic of {POINTCLOUD2}, expected one with the lidar's clouds{damage}")
         found = {points: POINTS, ground_truth: GROUND_TRUTH, odometry: ODOMETRY_KIND}
         self._kind_of_topic = {topic: kind for topic, kind in found.items() if topic is not None}
         self.num_clouds = num_of_topic[points]

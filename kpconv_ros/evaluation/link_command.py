@@ -33,6 +33,7 @@ SPEED = 10.0  # m/s
 SCAN_RATE = 5.0  # Hz
 ALLOWED = 5.0  # s after passing
 RUN_UP = 5.0  # s of driving that do not count, in which the nodes find the scans
+CLOUDS_LENGTH = 200.0  # m of the street that the scans themselves are sent of
 FLOWS = 5000  # bytes; more than discovery alone
 KITTI_RATE = 0.1  # of the recorded speed: ten scans in ten seconds
 
@@ -80,18 +81,17 @@ def run(args: argparse.Namespace) -> int:
 def compare_clouds(args: argparse.Namespace) -> list[dict[str, Any]]:
     """The scans themselves over the same link, along the same street."""
     rows = []
-    num_scans = int((RUN_UP + args.length / SPEED) * SCAN_RATE)
+    num_scans = int((RUN_UP + min(args.length, CLOUDS_LENGTH) / SPEED) * SCAN_RATE)
     parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=args.seed)
     source = Source("simulate", parameters, num_scans / SCAN_RATE, num_scans, 1.0 / SCAN_RATE)
     for codec in ("raw", "draco"):
-        for reliable in (False, True):
-            kind = "reliable" if reliable else "best effort"
+        for kind in ("best effort", "reliable", "paced"):
             folder = (args.out / f"clouds_{codec}_{kind.replace(' ', '_')}").resolve()
-            arrived, link = carry_clouds(source, codec, reliable, args.rate, folder)
+            arrived, link = carry_clouds(source, codec, kind, args.rate, folder)
             ages = [entry["age_s"] for entry in arrived]
             rows.append({
                 "codec": codec,
-                "reliability": kind,
+                "sent": kind,
                 "scans_sent": num_scans,
                 "scans_arrived": len(arrived),
                 "bytes_a_scan": int(np.median([entry["bytes"] for entry in arrived])) if arrived else None,
@@ -167,6 +167,8 @@ def report_of(run: LinkRun, course: Course, rate: int) -> dict[str, Any]:
     span = (run.started + run.incident.span[0], run.started + run.incident.span[1])
     if run.incident.encoder_dies is not None:
         span = (span[0], flows_again(run.samples, span[0]))
+    elif run.incident.decoder_starts and len(run.versions["times"]):
+        span = (span[0], float(run.versions["times"][0]))  # when it showed its first tile
     results = judge_tiles(course.tiles, run.poses, run.versions, span, began, ALLOWED)
     held_up = [result.delay for result in results if result.is_held_up]
     free = [result for result in results if not result.is_held_up]
@@ -184,6 +186,7 @@ def report_of(run: LinkRun, course: Course, rate: int) -> dict[str, Any]:
         "held_up": len(held_up),
         "held_up_complete": int(np.isfinite(held_up).sum()),
         "held_up_delay_s": quantiles_of(held_up) if held_up else [],
+        "cpu_s": {name: round(seconds, 1) for name, seconds in run.cpu.items()},
         "sent_bytes": sent,
         "cap_bytes_a_second": rate // 8,
         **windows,

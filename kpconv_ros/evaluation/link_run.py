@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -72,6 +73,8 @@ class LinkRun:
     """The file of the recorder behind the decoder."""
     poses: Any = None
     """Time, x, y, z of the odometry, ``(P, 4)``."""
+    cpu: dict[str, float] = field(default_factory=dict)
+    """Seconds of a core that encoder and decoder took from the beginning of the drive, starting included."""
 
 
 def drive(
@@ -107,8 +110,10 @@ def drive(
             nodes.wait_until(has_begun.exists, "the drive to begin", PATIENCE)
             started = time.time()
             tell(f"{incident.name}: driving for {source.duration:g} s")
+            before = crew.cpu_seconds()
             _live_through(crew, incident, source.duration + after, tell)
-        run = LinkRun(incident, started, list(link.samples), link.dropped())
+            cpu = {name: seconds - before.get(name, 0.0) for name, seconds in crew.cpu_seconds().items()}
+        run = LinkRun(incident, started, list(link.samples), link.dropped(), cpu=cpu)
     with np.load(records[0]) as found:
         run.poses = found["poses"]
     with np.load(records[1]) as found:
@@ -116,19 +121,20 @@ def drive(
     return run
 
 
-def carry_clouds(source: Source, codec: str, reliable: bool, rate: int, folder: Path) -> tuple[list[Any], ThinLink]:
+def carry_clouds(source: Source, codec: str, kind: str, rate: int, folder: Path) -> tuple[list[Any], ThinLink]:
     """Send the scans themselves over the link; returns what arrived, and the link with its counters.
 
     Args:
         source: Who publishes the scans.
         codec: ``raw`` or ``draco``.
-        reliable: Whether DDS repeats what is lost.
+        kind: ``best effort`` or ``reliable``, every scan as a message, or ``paced``, as much as the rate allows.
         rate: Of the link, bits a second each way.
         folder: For logs and records.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "arrived.json"
-    common: dict[str, Any] = {"codec": codec, "reliable": reliable, "link_domain": LINK_DOMAIN}
+    common: dict[str, Any] = {"codec": codec, "reliable": kind == "reliable", "link_domain": LINK_DOMAIN}
+    common["paced_rate"] = 0.9 * rate if kind == "paced" else 0.0
     with ThinLink(rate) as link:
         with NodeProcesses(folder) as nodes:
             environment = link_environment()
@@ -178,6 +184,13 @@ class _Crew:
         self.nodes.start("receiver_recorder", recorder, "record_map", self.link.within(1), self.environment)
         arguments = (*ros_parameters(link_domain=LINK_DOMAIN), "-r", "~/input/latents:=/encode/output/latents")
         self.nodes.start("decode", arguments, within=self.link.within(1), environment=self.environment)
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Seconds of a core that encoder and decoder have taken, as far as they run."""
+        running = {name: self.nodes.nodes[name] for name in ("encode", "decode") if name in self.nodes.nodes}
+        ticks = os.sysconf("SC_CLK_TCK")
+        fields = {name: Path(f"/proc/{node.process.pid}/stat").read_text().split() for name, node in running.items()}
+        return {name: (int(values[13]) + int(values[14])) / ticks for name, values in fields.items()}
 
     def kill_encoder(self) -> None:
         process = self.nodes.nodes["encode"].process

@@ -188,9 +188,9 @@ def find_nearest(
         from kpconv_ros.geometry import on_gpu
 
         _check(queries, supports, query_lengths, support_lengths)
-        nearest = on_gpu.search_nearest(queries, supports, query_lengths, support_lengths, 2 * expected_distance)
-        if nearest is not None:
-            return nearest
+        found = on_gpu.search_nearest(queries, supports, query_lengths, support_lengths, 2 * expected_distance)
+        if found is not None:
+            return found
         expected_distance = None
     if expected_distance is None or queries.device.type != "cpu":
         return find_k_nearest(queries, supports, query_lengths, support_lengths, 1)[:, 0]

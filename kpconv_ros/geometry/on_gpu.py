@@ -38,7 +38,7 @@ def subsample(
     if not frame.fits(voxel_size):
         return None
     runs = voxel_grid.group_by_voxel(find_keys(points, clouds, frame, voxel_size), len(points))
-    num_voxels = int(runs.count)
+    num_voxels = int(runs.total)
     runs = runs._replace(begins=runs.begins[:num_voxels], ends=runs.ends[:num_voxels])
     of_voxel = voxel_grid.first_of_voxel(clouds, runs, len(lengths))
     counts = torch.bincount(of_voxel, minlength=len(lengths))

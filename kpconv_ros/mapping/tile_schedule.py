@@ -13,6 +13,8 @@ from kpconv_ros.config_io import param
 Key = tuple[int, int]
 WORTH_OF_POINTS = 0.5
 """Power of a tile's points that it is worth: between its area (0) and its points (1)."""
+LIMITED = 0.6
+"""A code of a smaller share of its level's bytes was as fine as its coder can: more bytes would not make it finer."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class TileSchedule:
         state.level, state.sequence, state.num_bytes, state.sent_at = level, sequence, num_bytes, now
         state.num_unsent, state.waiting_since, state.is_lost = 0, now, False
 
+    def note_failed(self, key: Key, now: float) -> None:
+        """A tile could not be encoded; it is tried again when it has changed."""
+        state = self.states[key]
+        state.num_unsent, state.waiting_since, state.sent_at, state.is_lost = 0, now, now, False
+
     def note_repeated(self, key: Key, now: float) -> None:
         """The last code of a tile was sent again."""
         self.states[key].sent_at, self.states[key].is_lost = now, False
@@ -142,12 +149,19 @@ class TileSchedule:
             options.append((worth / max(state.num_bytes, 1), Choice(key, state.level, True)))
         if self._is_waiting(state):
             level = max(state.level, 0)
-            options.append((worth * unsent / self._level_bytes[level], Choice(key, level, False)))
+            options.append((worth * unsent / self._expected_bytes(state), Choice(key, level, False)))
         finer = state.level + 1
-        if 0 < finer < len(self._level_bytes):
+        if 0 < finer < len(self._level_bytes) and state.num_bytes > LIMITED * self._level_bytes[state.level]:
             gain = unsent + config.refine_gain * 0.5 ** (finer - 1)
             options.append((worth * gain / self._level_bytes[finer], Choice(key, finer, False)))
         return max(options, default=(0.0, None), key=lambda option: option[0])
+
+    def _expected_bytes(self, state: TileState) -> float:
+        """Bytes of a new code of the tile's level: it grows as the tile has, as far as the level lets it."""
+        if state.level < 0:
+            return self._level_bytes[0]
+        grown = state.num_bytes * (1.0 + state.num_unsent / state.num_points)
+        return max(min(grown, self._level_bytes[state.level]), 1.0)
 
     def _asked_for(self, keys: Iterable[Key], now: float) -> list[TileState]:
         """States of tiles that exist and are not on their way just now."""

@@ -59,6 +59,7 @@ class StaticKPFCNN:
         self._blocks = [self._block(block) for block in folded.encoder]
         self._decoder = [self._join(unary, width) for unary, width in zip(folded.decoder, self._coarse_widths(folded))]
         head = folded.head.linear if isinstance(folded.head, Unary) else folded.head
+        assert isinstance(head, nn.Linear)
         self._head, self._classifier = self._product(head), self._product(folded.classifier)
 
     @torch.inference_mode()

@@ -91,7 +91,7 @@ def _subsample(fine: _Placed, frame: Frame, cell_size: float, most: int) -> tupl
     """Return barycentres, the cloud of each, and how many there are."""
     runs = group_by_voxel(find_keys(fine.points, fine.clouds, frame, cell_size), most)
     clouds = first_of_voxel(fine.clouds, runs, len(frame.low))
-    return average_by_voxel(fine.points, runs), clouds, runs.count[0]
+    return average_by_voxel(fine.points, runs), clouds, runs.total[0]
 
 
 def build_static_pyramid(
@@ -123,8 +123,8 @@ def build_static_pyramid(
             levels.append(StaticLevel(level.points, pairs, None, None))
             break
         coarse_size = voxel_size * 2 ** (j + 1)
-        *coarse_points, count = _subsample(level, frame, coarse_size, room.points[j + 1])
-        coarse = _place(*coarse_points, frame, radii[j + 1])
+        voxels, of_voxel, count = _subsample(level, frame, coarse_size, room.points[j + 1])
+        coarse = _place(voxels, of_voxel, frame, radii[j + 1])
         fine = level if pooling_radii[j] == radius else _place(level.points, level.clouds, frame, pooling_radii[j])
         keys = find_keys(coarse.points, coarse.clouds, frame, pooling_radii[j])
         pooling, largest = _pairs(coarse.points, keys, fine, pooling_radii[j], min(room.pooled[j], MOST))

@@ -122,7 +122,7 @@ class DecodeNode(ScanNode[DecodeConfig]):
         absent, outdated = decoder.count_missing()
         facts = {
             "tiles": decoder.num_tiles(),
-            "session": f"{decoder.session:08x}",
+            "session": "" if decoder.session is None else f"{decoder.session:08x}",
             "absent": absent,
             "outdated": outdated,
             "packets_refused": decoder.num_refused,

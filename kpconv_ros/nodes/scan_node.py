@@ -26,6 +26,7 @@ from kpconv_ros.nodes.latest_slot import Worker
 from kpconv_ros.nodes.parameters import LiveConfig, check_no_unknown_parameters
 from kpconv_ros.nodes.pose_msg import PoseError
 from kpconv_ros.nodes.qos import AdaptiveSubscription, Input, stream_qos
+from kpconv_ros.pipelines.device_error import is_device_lost
 
 INPUT_TOPIC = "~/input/points"
 RELIABILITIES = ("auto", "reliable", "best_effort")
@@ -102,6 +103,7 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         self.node_services: list[Any] = []
         self.worker: Worker[PointCloud2] | None = None
         self._work: Work | None = None
+        self._is_device_lost = False
         self._input: Input | None = None
         self._settings = LiveConfig(self, config_class, check=check)
 
@@ -115,9 +117,9 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", stream_qos())
         self._diagnostics_timer = self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        self._start_timer = self.create_timer(0.0, self._start, clock=steady)
-        if not self._settings.config.autostart:
-            self._start_timer.cancel()
+        autostart = self._settings.config.autostart
+        self._start_timer = self.create_timer(0.0, self._start, clock=steady, autostart=autostart)
+        self._leave_timer = self.create_timer(0.0, self._leave, clock=steady, autostart=False)
 
     # --- what a child says
 
@@ -180,9 +182,9 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe and end the worker; what waits in its slot is dropped."""
+        """Unsubscribe and end the worker; what waits in its slot is dropped. An error if the device is lost."""
         self._stop()
-        return super().on_deactivate(state)
+        return TransitionCallbackReturn.ERROR if self._is_device_lost else super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free what was loaded."""
@@ -196,9 +198,10 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Go back to unconfigured after a transition that failed unexpectedly."""
+        """Go back to unconfigured after a transition that failed unexpectedly, or a lost device."""
         self._stop()
         self._free()
+        self._is_device_lost = False
         return SUCCESS
 
     def destroy_node(self) -> None:
@@ -210,6 +213,11 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         self._start_timer.cancel()
         if self.trigger_configure() == SUCCESS:
             self.trigger_activate()
+
+    def _leave(self) -> None:
+        """Leave the active state by an error, since the device is lost: from there the node can be configured anew."""
+        self._leave_timer.cancel()
+        self.trigger_deactivate()
 
     def _stop(self) -> None:
         if self._input is not None:
@@ -241,7 +249,10 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         self.statistics.note_error(text)
         detail = "" if is_expected else "\n" + "".join(traceback.format_exception(error))
         self.get_logger().error(f"scan refused: {text}{detail}", throttle_duration_sec=LOG_PERIOD)
-        if not is_expected and self._work is not None:
+        if is_device_lost(error):
+            self._is_device_lost = True
+            self._leave_timer.reset()  # the worker cannot end itself
+        elif not is_expected and self._work is not None:
             self._work.reset()  # the map may be half changed
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

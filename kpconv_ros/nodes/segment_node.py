@@ -8,6 +8,7 @@ Life cycle, input and diagnostics are those of `kpconv_ros.nodes.scan_node`. Wha
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from collections.abc import Sequence
@@ -71,7 +72,8 @@ class SegmentNode(ScanNode[SegmentConfig]):
         import torch
 
         if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+            with contextlib.suppress(RuntimeError):  # a lost device has nothing to give back
+                torch.cuda.empty_cache()
 
     def start_work(self) -> Work:
         """Listen to poses."""

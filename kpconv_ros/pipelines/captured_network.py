@@ -42,7 +42,7 @@ class _Graph:
 
     def __init__(self, network: Static, inputs: tuple[Tensor, Tensor, Tensor, Frame], room: Room) -> None:
         self.inputs = inputs
-        self._call = lambda: network(*inputs, room)
+        self._network, self._room = network, room
         self._graph: torch.cuda.CUDAGraph | None = None
         if not inputs[0].is_cuda:
             return
@@ -55,6 +55,9 @@ class _Graph:
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._outputs = self._call()
+
+    def _call(self) -> tuple[Tensor, Tensor]:
+        return self._network(*self.inputs, self._room)
 
     def run(self) -> tuple[Tensor, Tensor]:
         """Return logits and needs; the next run overwrites them."""
@@ -95,12 +98,13 @@ class CapturedNetwork:
         frame = frame_of(points, clouds, len(lengths))
         while max(*self._neighbors, *self._pooled, 1) <= MOST:
             room = self._room(listed_size(num_points))
-            logits, needs = self._run(points, clouds, features, frame, room)
+            held, needs = self._run(points, clouds, features, frame, room)
             needed = tuple(needs.tolist())
             if room.is_enough(needed, bool(self.config.max_neighbors)):
-                return logits[:num_points].clone()
+                return held[:num_points].clone()
             self._grow(needed, num_points)
-        return self._plain(points, lengths, features)
+        logits: Tensor = self._plain(points, lengths, features)
+        return logits
 
     def free(self) -> None:
         """Give the memory of all graphs back."""

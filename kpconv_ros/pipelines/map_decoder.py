@@ -31,7 +31,7 @@ class MapDecoderConfig:
     )
     request_after: float = param(0.5, "time for which a tile may be on its way before it is asked for [s]", 0.0, 60.0)
     request_again: float = param(2.0, "time after which it is asked for again [s]", 0.1, 600.0)
-    request_tiles: int = param(24, "most tiles asked for at a time", 1, 1000)
+    request_tiles: int = param(24, "most tiles asked for at a time", 1, 200)
 
 
 class Missing(NamedTuple):
@@ -110,17 +110,15 @@ class MapDecoder:
         """
         if session in self._ended:
             return Reception(0, [])
-        if session != self.session:
+        packets, errors = _read_packets(data)
+        if packets and session != self.session:  # damaged bytes begin no session
             self._begin(session)
-        num_tiles, errors = 0, []
-        try:
-            for packet in split_batch(data):
-                try:
-                    num_tiles += self._take(unpack_packet(packet), now)
-                except CodecError as error:
-                    errors.append(str(error))
-        except CodecError as error:
-            errors.append(str(error))
+        num_tiles = 0
+        for packet in packets:
+            try:
+                num_tiles += self._take(packet, now)
+            except CodecError as error:
+                errors.append(str(error))
         self.num_refused += len(errors)
         return Reception(num_tiles, errors)
 
@@ -215,3 +213,18 @@ class MapDecoder:
         if len(tile.parts) < packet.num_parts or {part.num_parts for part in tile.parts.values()} != {packet.num_parts}:
             return None
         return b"".join(tile.parts[part].payload for part in range(packet.num_parts))
+
+
+def _read_packets(data: bytes) -> tuple[list[Packet], list[str]]:
+    """The whole packets of a message, and why others are not."""
+    packets: list[Packet] = []
+    errors: list[str] = []
+    try:
+        for packet in split_batch(data):
+            try:
+                packets.append(unpack_packet(packet))
+            except CodecError as error:
+                errors.append(str(error))
+    except CodecError as error:
+        errors.append(str(error))
+    return packets, errors

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kpconv_ros.codec.error import CodecError
 from kpconv_ros.codec.index import INDEX_CODER, Index, pack_index
 from kpconv_ros.codec.packet import Packet, join_batch, pack_packet, split_packet
 from kpconv_ros.codec.tile import TILE_SIZE, TileContent, TileKey
@@ -20,7 +21,7 @@ from kpconv_ros.config_io import ConfigError, param
 from kpconv_ros.mapping.tile_map import TileMap
 from kpconv_ros.mapping.tile_schedule import Choice, TileSchedule, TileScheduleConfig
 from kpconv_ros.mapping.token_bucket import TokenBucket
-from kpconv_ros.pipelines.tile_codec import TileCodec
+from kpconv_ros.pipelines.tile_codec import CodedTile, TileCodec
 
 Array = NDArray[Any]
 INDEX_TILES = 40  # in one index, about 150 bytes
@@ -181,24 +182,34 @@ class MapEncoder:
         self._news[key] = NEWS_REPEATS
         if choice.is_repetition:
             self._schedule.note_repeated(key, now)
-            return self._codes[key]
-        content, level = self.tile(key), choice.level
-        coded = self._codec.encode(content, self.config.levels[level])
-        while coded is None and level + 1 < len(self.config.levels):  # the least that can be said of this tile
-            level += 1
-            coded = self._codec.encode(content, self.config.levels[level])
-        packets: list[bytes] = []
-        if coded is not None:
-            self._sequence += 1
-            packet = Packet(coded.coder.id, coded.coder.decoder_hash, key, self._sequence, coded.payload)
-            packets = [pack_packet(part) for part in split_packet(packet, self.config.max_message - 2)]
-            size = sum(map(len, packets))
-            self.sent[key] = SentTile(key, coded.coder.name, size, coded.distortion, level, len(content.points))
-            if key not in self._codes:
-                self._in_turn.append(key)
-            self._codes[key] = packets
-        self._schedule.note_sent(key, level, self._sequence, sum(map(len, packets)), now)
+            return self._codes.get(key, [])
+        found = self._encode(self.tile(key), choice.level)
+        if found is None:
+            self._schedule.note_failed(key, now)
+            return []
+        coded, level = found
+        self._sequence += 1
+        packet = Packet(coded.coder.id, coded.coder.decoder_hash, key, self._sequence, coded.payload)
+        packets = [pack_packet(part) for part in split_packet(packet, self.config.max_message - 2)]
+        size = sum(map(len, packets))
+        num_points = len(self._map.tiles[key].voxels)
+        self.sent[key] = SentTile(key, coded.coder.name, size, coded.distortion, level, num_points)
+        if key not in self._codes:
+            self._in_turn.append(key)
+        self._codes[key] = packets
+        self._schedule.note_sent(key, level, self._sequence, size, now)
         return packets
+
+    def _encode(self, content: TileContent, level: int) -> tuple[CodedTile, int] | None:
+        """A code of a level, or of the first finer one in which the tile can be said; None if it cannot be."""
+        for i in range(level, len(self.config.levels)):
+            try:
+                coded = self._codec.encode(content, self.config.levels[i])
+            except CodecError:  # higher than any coder can say
+                return None
+            if coded is not None:
+                return coded, i
+        return None
 
     def _pack_index(self) -> bytes:
         """What was sent lately, newest first, then others in turn."""

@@ -69,7 +69,8 @@ class SphereClassifier:
         parameter = next(self.network.parameters(), None)
         self.device = torch.device("cpu") if parameter is None else parameter.device
         self._bf16 = bf16 and has_bfloat16(self.device)
-        self._run, self._free = self.network, _nothing
+        self._run: Callable[[Tensor, Tensor, Tensor], Tensor] = self.network
+        self._free = _nothing
         if isinstance(self.network, KPFCNN) and takes_triton(torch.empty(0, device=self.device)):
             from kpconv_ros.pipelines.captured_network import CapturedNetwork
 

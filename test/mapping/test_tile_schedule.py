@@ -87,6 +87,22 @@ def test_small_changes_are_no_reason(schedule):
     assert schedule.choose(HERE, 7.0) == Choice((0, 0), 2, False)
 
 
+def test_a_code_that_its_bytes_did_not_limit_is_not_refined(schedule):
+    schedule.note_change((0, 0), 1000, 1000, 0.0)
+    schedule.note_sent((0, 0), 1, 1, 500, 0.0)
+    assert schedule.choose(HERE, 5.0) is None
+    schedule.note_sent((0, 0), 1, 2, 700, 5.0)
+    assert schedule.choose(HERE, 10.0) == Choice((0, 0), 2, False)
+
+
+def test_a_small_code_of_a_fine_level_is_cheap_to_renew(schedule):
+    for key, size in (((1, 0), 4000), ((-1, 0), 900)):
+        schedule.note_change(key, 1000, 1000, 0.0)
+        schedule.note_sent(key, 2, 1, size, 0.0)
+        schedule.note_change(key, 1000, 200, 1.0)
+    assert schedule.choose(HERE, 2.0) == Choice((-1, 0), 2, False)
+
+
 def test_what_was_lost_is_sent_again_as_it_is(schedule):
     schedule.note_change((0, 0), 1000, 1000, 0.0)
     schedule.note_sent((0, 0), 2, 5, 3500, 0.0)

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 pytest.importorskip("rclpy")
+import torch  # noqa: E402
 from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 
@@ -65,6 +66,22 @@ def test_a_manifest_for_other_features_is_refused(start_one, new_probe, make_mod
     start_one(model=str(folder))
     new_probe.wait_for_error("cannot configure")
     assert state_of(new_probe) == State.PRIMARY_STATE_UNCONFIGURED
+
+
+def test_a_lost_device_leaves_the_node_unconfigured_and_it_can_be_configured_again(start_one, new_probe, make_street):
+    started = start_one()
+    new_probe.wait_until_heard()
+
+    def fail(*arguments):
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    started.node._segmenter._classifier._run = fail
+    new_probe.send(make_street(new_probe.next_stamp()))
+    new_probe.wait_for_error("an illegal memory access was encountered")
+    new_probe.wait_for_value("state", "unconfigured")
+    assert state_of(new_probe) == State.PRIMARY_STATE_UNCONFIGURED and started.node._segmenter is None
+    assert change(new_probe, Transition.TRANSITION_CONFIGURE) and change(new_probe, Transition.TRANSITION_ACTIVATE)
+    new_probe.wait_until_heard()
 
 
 def test_the_states_follow_each_other_and_back(start_one, new_probe):

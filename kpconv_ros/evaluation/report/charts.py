@@ -52,7 +52,7 @@ def draw_map(
     scene: Figure = {f"{name}axis": {**axis, "title": {"text": text}} for name, text in zip("xyz", LABELS_OF_AXES)}
     scene.update(aspectmode="data", camera={"eye": {"x": -0.9, "y": -0.6, "z": 0.7}})
     layout = base_layout(height=720, scene=scene)
-    layout["legend"] = {"itemsizing": "constant"}
+    layout["legend"] = {"itemsizing": "constant", "y": 0.92}  # below the buttons
     layout["margin"] = {"l": 0, "r": 0, "t": 10, "b": 0}
     return {"data": traces, "layout": layout}
 

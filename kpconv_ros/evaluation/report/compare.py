@@ -38,6 +38,8 @@ FIGURES = (
     FigureOfReport("scans.registration.dropped", "registration, dropped", False),
     FigureOfReport("latency_ms.segmentation.latency.p95", "segmentation p95 [ms]", False),
     FigureOfReport("latency_ms.registration.latency.p95", "registration p95 [ms]", False),
+    FigureOfReport("latency_ms.segmentation.total.p95", "segmentation, work p95", False),
+    FigureOfReport("latency_ms.registration.total.p95", "registration, work p95", False),
     FigureOfReport("scans_per_second", "scans a second", True),
     FigureOfReport("rate_search.held_hz", "highest rate held [Hz]", True),
 )
@@ -70,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIGURE:TOLERANCE",
-        help="fail if FIGURE is worse than in the first report by more than TOLERANCE, in its own unit or with % "
+        help="fail if FIGURE is worse than in the first report by more than TOLERANCE, in its own unit or with %% "
         "(segmentation.miou:0.01, registration.ate_m.rmse:10%%); figures: " + ", ".join(PATHS),
     )
 

@@ -24,14 +24,14 @@ class VoxelRuns(NamedTuple):
     """Points grouped by voxel, at most V voxels; they lie in the order of their keys."""
 
     begins: Tensor
-    """First sorted point of each voxel, ``(V,)`` int32; what lies beyond ``count`` is empty."""
+    """First sorted point of each voxel, ``(V,)`` int32; what lies beyond ``total`` is empty."""
     ends: Tensor
     """``(V,)`` int32."""
     order: Tensor
     """Row of each sorted point, ``(N,)`` int64."""
     voxel_of_point: Tensor
     """``(N,)`` int64; V for points without a voxel."""
-    count: Tensor
+    total: Tensor
     """Occupied voxels, ``(1,)`` int64; it may exceed V, and then the last ones are missing."""
 
 
@@ -83,8 +83,8 @@ def group_by_voxel(keys: Tensor, most: int) -> VoxelRuns:
         _list_runs[(triton.cdiv(len(keys), BLOCK),)](
             in_order, order, voxels, begins, ends, voxel_of_point, len(keys), most, BLOCK=BLOCK
         )
-    count = voxels[-1:] if len(keys) else voxels.new_zeros(1)
-    return VoxelRuns(begins, ends, order, voxel_of_point, count)
+    total = voxels[-1:] if len(keys) else voxels.new_zeros(1)
+    return VoxelRuns(begins, ends, order, voxel_of_point, total)
 
 
 def average_by_voxel(values: Tensor, runs: VoxelRuns) -> Tensor:

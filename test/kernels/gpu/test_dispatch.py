@@ -188,7 +188,7 @@ def test_a_whole_network_is_the_dense_one(device: torch.device, calls: list[str]
     torch.manual_seed(0)
     encoder = ("simple", "residual", "strided", "residual")
     network = KPFCNN(KPFCNNConfig(num_classes=3, in_features=2, voxel_size=0.2, width=8, encoder=encoder)).to(device)
-    points, lengths = batch(device, [5, 3])
+    points, lengths = batch(device, [4, 2])
     voxels = grid_subsample(points, lengths, 0.2)
     features = torch.randn(len(voxels.points), 2).to(device)
     with torch.inference_mode():

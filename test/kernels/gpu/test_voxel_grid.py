@@ -80,7 +80,7 @@ def test_voxels_are_barycentres_in_order_of_their_cells(device: torch.device) ->
     runs = group_by_voxel(keys_of(points.to(device), lengths.to(device), 0.3), 250)
     cells = cells_of(points, lengths, 0.3)
     names = sorted(set(cells))  # cloud by cloud, then x, y, z
-    assert int(runs.count) == len(names) < 250
+    assert int(runs.total) == len(names) < 250
     assert runs.voxel_of_point.tolist() == [names.index(cell) for cell in cells]
     means = average_by_voxel(points.to(device), runs).cpu().double().numpy()
     index = runs.voxel_of_point.cpu().numpy()
@@ -95,7 +95,7 @@ def test_voxels_beyond_the_room_are_counted_but_left_out(device: torch.device) -
     points, lengths = random_batch([60], size=1.0)
     keys = keys_of(points.to(device), lengths.to(device), 0.2)
     every, some = group_by_voxel(keys, 60), group_by_voxel(keys, 10)
-    assert int(some.count) == int(every.count) > 10
+    assert int(some.total) == int(every.total) > 10
     assert some.voxel_of_point.equal(every.voxel_of_point.clamp(max=10))
     means = average_by_voxel(points.to(device), some)
     assert means.equal(average_by_voxel(points.to(device), every)[:10])
@@ -112,5 +112,5 @@ def test_means_of_many_channels_and_of_none(device: torch.device) -> None:
 
 def test_no_points_give_no_voxels(device: torch.device) -> None:
     runs = group_by_voxel(torch.zeros(0, dtype=torch.int64, device=device), 4)
-    assert int(runs.count) == 0 and average_by_voxel(torch.zeros(0, 3, device=device), runs).abs().sum() == 0
+    assert int(runs.total) == 0 and average_by_voxel(torch.zeros(0, 3, device=device), runs).abs().sum() == 0
     assert first_of_voxel(torch.zeros(0, dtype=torch.int64, device=device), runs, 7).tolist() == [7, 7, 7, 7]

@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How runs over the link are judged, by hand-made drives."""
+
+import numpy as np
+import pytest
+
+from kpconv_ros.codec.tile import TileContent, TileKey
+from kpconv_ros.evaluation.link_command import flows_again
+from kpconv_ros.evaluation.link_truth import PassedTile, PlacedScan, judge_tile, judge_tiles, passed_tiles
+from kpconv_ros.evaluation.thin_link import Sample, most_in_a_second
+
+
+def grid(x0, count=400):
+    """Points 1 m apart on the ground from x0 on, 20 m across."""
+    x, y = np.meshgrid(np.arange(count // 20) + x0 + 0.5, np.arange(20) + 0.5)
+    return np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)
+
+
+def scan(x, points=None):
+    points = grid(np.floor(x / 20) * 20) if points is None else points
+    return PlacedScan(points, np.full(len(points), 5, np.uint8), np.array([x, 10.0, 1.0]))
+
+
+def content(share=1.0, label=5, shift=0.0):
+    points = grid(0.0)[: int(400 * share)] + (0.0, 0.0, shift)
+    return TileContent(points.astype(np.float32), np.full(len(points), label, np.uint8))
+
+
+def test_tiles_are_taken_when_the_robot_is_past_their_far_edge():
+    drive = [scan(x) for x in (5.0, 15.0, 25.0, 39.0, 41.0, 45.0)]
+    tiles = passed_tiles(drive, at_end=False)
+    assert [(tile.key, tile.position[0]) for tile in tiles] == [((0, 0), 25.0), ((1, 0), 41.0)]
+    assert [len(tile.content.points) for tile in tiles] == [400, 400]
+    assert [tile.key for tile in passed_tiles(drive, at_end=True)] == [(0, 0), (1, 0), (2, 0)]
+
+
+def test_tiles_behind_the_start_and_sparse_ones_do_not_count():
+    drive = [scan(x, np.concatenate([grid(0.0), grid(20.0, 100)])) for x in (21.0, 45.0)]
+    assert passed_tiles(drive, at_end=False) == []
+
+
+def test_a_tile_is_judged_by_what_was_shown_in_time():
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content())
+    history = [(8.0, content(0.5)), (13.0, content(1.0, label=6)), (16.0, content())]
+    result = judge_tile(tile, history, due=10.0, allowed=5.0)
+    assert result.delay == 3.0 and result.shown == 1.0 and result.agreement == 0.0 and result.chamfer == 0.0
+    early = judge_tile(tile, history, due=7.5, allowed=5.0)
+    assert early.shown == pytest.approx(0.5) and early.delay == 5.5
+    assert judge_tile(tile, history, due=20.0, allowed=5.0).delay == 0.0
+
+
+def test_a_tile_that_never_came_has_no_delay_that_is_finite():
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content())
+    assert judge_tile(tile, [], 0.0, 5.0)[4:] == (np.inf, 0.0, np.inf, 0.0)
+    far = judge_tile(tile, [(1.0, content(shift=0.6))], 0.0, 5.0)
+    assert far.shown == 0.0 and far.chamfer == pytest.approx(0.6) and far.delay == np.inf
+
+
+def test_tiles_of_an_incident_are_due_at_its_end():
+    tiles = passed_tiles([scan(x) for x in (5.0, 25.0, 45.0)], at_end=False)
+    poses = np.array([[100.0, 5.0, 10.0, 1.0], [102.0, 25.0, 10.0, 1.0], [120.0, 45.0, 10.0, 1.0]])
+    both = np.concatenate([grid(0.0), grid(20.0)]).astype(np.float32)
+    versions = {
+        "times": np.array([107.0, 121.0]),
+        "keys": np.array([[0, 0], [1, 0]]),
+        "lengths": np.array([400, 400]),
+        "points": both,
+        "labels": np.full(800, 5, np.uint8),
+    }
+    first, second = judge_tiles(tiles, poses, versions, (104.0, 106.0), 100.0, 5.0)
+    assert (first.due, first.is_held_up, first.delay) == (6.0, True, 1.0)
+    assert (second.due, second.is_held_up, second.delay) == (20.0, False, 1.0)
+
+
+def test_the_most_bytes_in_a_second_are_found_wherever_they_are():
+    sent = [0, 100, 200, 1200, 2200, 2300, 2300]
+    samples = [Sample(0.5 * i, (number, 0)) for i, number in enumerate(sent)]
+    assert most_in_a_second(samples, 0) == 2000.0 and most_in_a_second(samples, 1) == 0.0
+    assert most_in_a_second(samples, 0, window=2.0) == 1100.0
+
+
+def test_the_end_of_a_silence_is_when_tiles_flow_again():
+    sent = [0, 9000, 10000, 10100, 10200, 11000, 16000, 20000]
+    samples = [Sample(float(i), (number, 0)) for i, number in enumerate(sent)]
+    assert flows_again(samples, 1.5) == 6.0
