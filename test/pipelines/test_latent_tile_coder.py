@@ -82,6 +82,14 @@ def test_labels_ride_along_where_there_is_room() -> None:
     assert short is not None and coder.decode(short).labels.max() == 0
 
 
+def test_a_roof_far_above_the_ground_is_coded() -> None:
+    tile = make_tile()
+    tile.points[tile.points[:, 0] > 15, 2] += 40.0
+    payload = small_coder().encode(tile, 200)
+    assert payload is not None
+    assert small_coder().decode(payload).points[:, 2].max() > 10.0
+
+
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_tiles_of_few_points_are_coded(count: int) -> None:
     coder = small_coder()
