@@ -181,7 +181,7 @@ def ground_differences(classes: Array, grounds: Array) -> NDArray[np.int64]:
 
 
 def reach_grounds(classes: Array, grounds: Array) -> NDArray[np.int64]:
-    """Return grounds that can be told: where one is too far from its guess, a roof for example, the nearest that can."""
+    """Return grounds that can be told: where one is too far from its guess, as a roof is, the nearest that can."""
     reached = grounds.astype(np.int64)
     for subtile in np.flatnonzero(classes)[1:]:
         guess = _guess_ground(classes, reached, int(subtile))
