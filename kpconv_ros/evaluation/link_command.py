@@ -229,13 +229,19 @@ def held_up_text(report: dict[str, Any]) -> str:
     if not report["held_up"]:
         return "-"
     middle, _, most = report["held_up_delay_s"]
-    return f"{report['held_up']}, {report['held_up_complete']}, {middle}, {most}"
+    return f"{report['held_up']}, {report['held_up_complete']}, {delay_text(middle)}, {delay_text(most)}"
 
 
-def quantiles_of(delays: Any) -> list[float]:
-    """Median, 90 % and 95 % of delays, of which some are infinite; seconds."""
+def quantiles_of(delays: Any) -> list[float | None]:
+    """Median, 90 % and 95 % of delays, seconds; None stands for infinite ones."""
     ordered = np.sort(delays)
-    return [round(float(ordered[int(share * (len(ordered) - 1))]), 1) for share in (0.5, 0.9, 0.95)]
+    found = [float(ordered[int(share * (len(ordered) - 1))]) for share in (0.5, 0.9, 0.95)]
+    return [round(delay, 1) if np.isfinite(delay) else None for delay in found]
+
+
+def delay_text(delay: float | None) -> str:
+    """A delay in a table."""
+    return "never" if delay is None else f"{delay}"
 
 
 def line_of(report: dict[str, Any]) -> str:
@@ -258,8 +264,8 @@ def table_of(reports: list[dict[str, Any]]) -> str:
         rows.append(
             f"| {report['course']}, {report['incident']} | {report['tiles']} | {report['complete_in_time']:.1%} "
             f"| {report['points_shown']:.1%} | {report['chamfer_m'][0]:.3f}, {report['chamfer_m'][1]:.3f} "
-            f"| {report['label_agreement']:.1%} | {report['delay_s'][2]} | {report['complete_at_the_end']:.1%} "
-            f"| {held_up_text(report)} "
+            f"| {report['label_agreement']:.1%} | {delay_text(report['delay_s'][2])} "
+            f"| {report['complete_at_the_end']:.1%} | {held_up_text(report)} "
             f"| {max(report['most_bytes_in_1_s'])}, {max(report['most_bytes_in_5_s'])} |"
         )
     return "\n".join(rows)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kpconv_ros.codec.tile import TileContent, TileKey
-from kpconv_ros.evaluation.link_command import flows_again
+from kpconv_ros.evaluation.link_command import flows_again, quantiles_of
 from kpconv_ros.evaluation.link_truth import PassedTile, PlacedScan, judge_tile, judge_tiles, passed_tiles
 from kpconv_ros.evaluation.thin_link import Sample, most_in_a_second
 
@@ -84,3 +84,8 @@ def test_the_end_of_a_silence_is_when_tiles_flow_again():
     sent = [0, 9000, 10000, 10100, 10200, 11000, 16000, 20000]
     samples = [Sample(float(i), (number, 0)) for i, number in enumerate(sent)]
     assert flows_again(samples, 1.5) == 6.0
+
+
+def test_quantiles_of_delays_tell_of_infinite_ones():
+    assert quantiles_of([0.0] * 18 + [3.14159, np.inf, np.inf]) == [0.0, 3.1, None]
+    assert quantiles_of([np.inf]) == [None, None, None]

@@ -190,7 +190,7 @@ def test_decoders_are_compared_drawn_and_taken_up_again(tmp_path: Path, shapes: 
 def test_shipped_configs_load_and_name_every_column(repository: Path) -> None:
     config = load_config(DecoderComparisonConfig, repository / "config/compare_decoders.yaml")
     jobs = jobs_of(config, config.seeds)
-    assert len(jobs) == len(set(jobs)) == 18 + 2 * 3
+    assert len(jobs) == len(set(jobs)) == 18 + 1 + 2 * 3
     assert load_config(NeuralQAADTrainingConfig, repository / "config/train_neural_qaad.yaml").name == "neural_qaad"
     with pytest.raises(ConfigError, match="got other"):
         jobs_of(DecoderComparisonConfig(columns=("other",)), (0,))
