@@ -180,6 +180,15 @@ def ground_differences(classes: Array, grounds: Array) -> NDArray[np.int64]:
     return grounds[filled[1:]] - np.array(guesses, np.int64)
 
 
+def reach_grounds(classes: Array, grounds: Array) -> NDArray[np.int64]:
+    """Return grounds that can be told: where one is too far from its guess, as a roof is, the nearest that can."""
+    reached = grounds.astype(np.int64)
+    for subtile in np.flatnonzero(classes)[1:]:
+        guess = _guess_ground(classes, reached, int(subtile))
+        reached[subtile] = np.clip(reached[subtile], guess - GROUND_REACH, guess + GROUND_REACH)
+    return reached
+
+
 def _guess_ground(classes: Array, grounds: Array, subtile: int) -> int:
     """Return the mean ground of the neighbours before a sub-tile, or that of the last one with points before it."""
     near = [int(grounds[i]) for i in _before(subtile, math.isqrt(len(classes))) if classes[i]]

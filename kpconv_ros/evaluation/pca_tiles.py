@@ -18,6 +18,7 @@ from kpconv_ros.codec.latent_payload import (
     levels_of,
     most_of,
     pack_tile,
+    reach_grounds,
     size_of,
     unpack_tile,
 )
@@ -71,7 +72,8 @@ class PcaTileCoder:
         generator = np.random.default_rng(0)
         rows = [starts[i] + _spread(int(split.counts[i]), generator) for i in filled]
         coefficients = (_order(split.points[np.stack(rows)]) - self._mean) @ self._components.T
-        tile = LatentTile(0, classes_of(split.counts), split.grounds, np.zeros((0, 0), np.int64))
+        grounds = reach_grounds(split.counts > 0, split.grounds)  # a roof alone in its sub-tile may be told wrongly
+        tile = LatentTile(0, classes_of(split.counts), grounds, np.zeros((0, 0), np.int64))
         for level in range(len(self._steps) - 1, -1, -1):
             rounded = self._round(tile._replace(level=level), coefficients)
             if size_of(rounded, self._tables) <= max_bytes:

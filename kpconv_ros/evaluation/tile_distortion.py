@@ -36,8 +36,8 @@ def measure_distortion(original: NDArray[np.float32], decoded: NDArray[np.float3
     return Distortion(float(there.mean() + back.mean()) / 2, root, float(near))
 
 
-def measure_emkd(original: NDArray[np.float32], decoded: NDArray[np.float32]) -> float:
-    """Return EM-kD with cells of 1,024 points and distances, not squares, metres.
+def measure_emkd(original: NDArray[np.float32], decoded: NDArray[np.float32], cell_size: int) -> float:
+    """Return EM-kD with cells of so many points and distances, not squares, metres.
 
     The decoded points are brought to the number of the original ones: some of them, or all and some of them again.
     """
@@ -45,4 +45,4 @@ def measure_emkd(original: NDArray[np.float32], decoded: NDArray[np.float32]) ->
     whole = np.tile(np.arange(len(decoded)), count // len(decoded))
     rows = np.concatenate([whole, generator.permutation(len(decoded))[: count - len(whole)]])
     one, other = torch.from_numpy(original)[None], torch.from_numpy(decoded[rows])[None]
-    return float(emkd(one, other, power=1.0))
+    return float(emkd(one, other, cell_size, power=1.0))

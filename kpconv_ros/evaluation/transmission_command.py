@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 import time
@@ -31,6 +32,7 @@ from kpconv_ros.pipelines.subtile_coder import LatentTileCoderConfig
 
 BUDGETS = (64, 128, 256, 512, 1024, 4096)
 """Bytes of a packet."""
+KEYS = {"real": "at_bytes", "simulated": "at_bytes_simulated"}
 SEQUENCE = 1000  # a packet's number: two bytes, as most have
 TRAINED = ("00", "01", "02", "03", "05", "06")
 HELD_OUT = ("04", "07", "09")
@@ -81,35 +83,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="steps of descent, in place of the coder's default")
     parser.add_argument("--tiles", type=int, default=20, help="most tiles of either kind, evenly taken")
     parser.add_argument("--emkd-tiles", type=int, default=4, help="of these, how many have their EM-kD measured")
+    parser.add_argument("--emkd-cell", type=int, default=1024, help="points of a cell of the EM-kD")
+    parser.add_argument("--kinds", nargs="+", choices=list(KEYS), default=list(KEYS), help="which tiles are measured")
     parser.add_argument("--peer-streets", type=int, default=20, help="simulated streets that peers are fitted to")
     parser.add_argument("--cache", type=Path, help="folder of the simulated maps, in place of the user's cache")
     parser.add_argument("--results", type=Path, help="JSON file whose keys 'at_bytes' ... are written")
-    parser.add_argument("--picture", type=Path, help="picture of the curves to write")
+    parser.add_argument("--picture", type=Path, help="picture of the curves to write, of what --results has then")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     config = StreetMapConfig()
-    real = choose_tiles((kitti_map(args.kitti, name, config) for name in args.sequences), args.tiles)
     streets = load_simulated_maps(range(*args.seeds), config, args.cache)
-    simulated = choose_tiles(streets, args.tiles)
+    maps = {"real": (kitti_map(args.kitti, name, config) for name in args.sequences), "simulated": streets}
+    origins = {"real": {"sequences": list(args.sequences)}, "simulated": {"seeds": list(args.seeds)}}
     coders = make_coders(args)
-    results: dict[str, Any] = {}
-    for key, tiles in (("at_bytes", real), ("at_bytes_simulated", simulated)):
-        results[key] = measure_all(coders, tiles, args.emkd_tiles)
-    results["rate_distortion"] = {
-        "real": {"data": "SemanticKITTI", "sequences": list(args.sequences), "tiles": len(real)},
-        "simulated": {"data": "kpconv_ros.data.simulator", "seeds": list(args.seeds), "tiles": len(simulated)},
-        "points": TILE_POINTS,
-        "emkd_tiles": args.emkd_tiles,
-        "peers_fitted_to": {"sequences": list(TRAINED), "seeds": [8000, 8000 + args.peer_streets]},
-        "seed": 0,
-        "command": shlex.join(["kpconv-ros", *sys.argv[1:]]),
-    }
-    if args.results:
-        write_results(args.results, results)
+    for kind in args.kinds:
+        tiles = choose_tiles(maps[kind], args.tiles)
+        about = origins[kind] | {
+            "tiles": len(tiles),
+            "points": TILE_POINTS,
+            "emkd_tiles": args.emkd_tiles,
+            "emkd_cell": args.emkd_cell,
+            "peers_fitted_to": {"sequences": list(TRAINED), "seeds": [8000, 8000 + args.peer_streets]},
+            "seed": 0,
+            "command": shlex.join(["kpconv-ros", *sys.argv[1:]]),
+        }
+        rows = measure_all(coders, tiles, args.emkd_tiles, args.emkd_cell)
+        if args.results:
+            write_results(args.results, {KEYS[kind]: rows, f"rate_distortion_{kind}": about})
     if args.picture:
-        draw_rates(results["at_bytes"], results["at_bytes_simulated"], args.picture)
+        results = json.loads(args.results.read_text(encoding="utf-8"))
+        draw_rates(results[KEYS["real"]], results[KEYS["simulated"]], args.picture)
     return 0
 
 
@@ -132,7 +137,7 @@ def without_labels(content: TileContent) -> TileContent:
 def make_coders(args: argparse.Namespace) -> list[Coder]:
     """Load the latent coders, and fit their peers to what the latent coders were trained on."""
     config = SubtileSetConfig(
-        streets=args.peer_streets, street_turns=2, sequences=TRAINED, sequence_turns=8, points=512
+        streets=args.peer_streets, street_turns=1, sequences=TRAINED, sequence_turns=2, points=512, side=8
     )
     data = load_subtiles(config, args.kitti, args.cache)
     maps = [kitti_map(args.kitti, name, config.maps) for name in TRAINED]
@@ -146,20 +151,24 @@ def make_coders(args: argparse.Namespace) -> list[Coder]:
     return [*latent, PcaTileCoder(data, tables), octree, VoxelKeyCoder(), DracoCoder()]
 
 
-def measure_all(coders: Sequence[Coder], tiles: Sequence[Tile], emkd_tiles: int) -> dict[str, list[dict[str, Any]]]:
+def measure_all(
+    coders: Sequence[Coder], tiles: Sequence[Tile], emkd_tiles: int, emkd_cell: int
+) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each budget; a coder that cannot code all tiles has none."""
     table: dict[str, list[dict[str, Any]]] = {}
     for budget in BUDGETS:
         table[str(budget)] = []
         for coder in coders:
-            row = measure_row(coder, tiles, budget, emkd_tiles)
+            row = measure_row(coder, tiles, budget, emkd_tiles, emkd_cell)
             if row is not None:
                 table[str(budget)].append(row)
                 print(budget, describe(row), flush=True)
     return table
 
 
-def measure_row(coder: Coder, tiles: Sequence[Tile], budget: int, emkd_tiles: int) -> dict[str, Any] | None:
+def measure_row(
+    coder: Coder, tiles: Sequence[Tile], budget: int, emkd_tiles: int, emkd_cell: int
+) -> dict[str, Any] | None:
     """Encode and decode tiles, each in a packet of at most ``budget`` bytes; return means, CPU time."""
     sums: dict[str, list[float]] = {}
     for number, tile in enumerate(tiles):
@@ -176,7 +185,7 @@ def measure_row(coder: Coder, tiles: Sequence[Tile], budget: int, emkd_tiles: in
         values |= {"encode_ms": 1e3 * (encoded - started), "decode_ms": 1e3 * (ended - encoded)}
         values["bytes"] = len(payload) + around
         if number * emkd_tiles // len(tiles) != (number - 1) * emkd_tiles // len(tiles):
-            values["emkd_m"] = measure_emkd(tile.content.points, decoded)
+            values["emkd_m"] = measure_emkd(tile.content.points, decoded, emkd_cell)
         for name, value in values.items():
             sums.setdefault(name, []).append(value)
     means = {name: round(float(np.mean(values)), 4) for name, values in sums.items()}

@@ -19,10 +19,11 @@ from kpconv_ros.codec.latent_payload import (
     levels_of,
     most_of,
     pack_tile,
+    reach_grounds,
     size_of,
     unpack_tile,
 )
-from kpconv_ros.codec.subtiles import Subtiles, draw_rows, origins_of, split_tile
+from kpconv_ros.codec.subtiles import GROUND_STEP, Subtiles, draw_rows, origins_of, split_tile
 from kpconv_ros.codec.tile import TILE_SIZE, TileContent
 from kpconv_ros.config_io import param
 from kpconv_ros.data.subtile_set import TILE_POINTS
@@ -83,7 +84,7 @@ class SubtileCoder:
         """
         has_labels = max_bytes >= self.config.least_bytes and bool(content.labels.any())
         for_codes = max_bytes - has_labels * self.config.label_bytes
-        codes = self._fit_level(self._guess(split_tile(content.points, self._tables.side)), for_codes)
+        codes = self._fit_level(self._guess(_reach(split_tile(content.points, self._tables.side))), for_codes)
         if not in_part and size_of(self._round(codes, 0), self._tables) > max_bytes:
             return None
         if self.config.steps:
@@ -216,3 +217,11 @@ class SubtileCoder:
         rows = torch.from_numpy(draw_rows(decoder.points_per_patch, each)).repeat(decoder.num_patches, 1)
         points = self._network.decode(code[None], rows)[0].transpose(0, 1).flatten(0, 1).numpy()  # patches in turn
         return points[np.arange(count) % len(points)]
+
+
+def _reach(split: Subtiles) -> Subtiles:
+    """Return sub-tiles whose grounds a payload can tell, with their points above these."""
+    grounds = reach_grounds(split.counts > 0, split.grounds)
+    points = split.points.copy()
+    points[:, 2] += np.repeat((split.grounds - grounds) * GROUND_STEP, split.counts)
+    return split._replace(points=points, grounds=grounds)

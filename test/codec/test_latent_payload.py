@@ -16,6 +16,7 @@ from kpconv_ros.codec.latent_payload import (
     ground_differences,
     levels_of,
     pack_tile,
+    reach_grounds,
     size_of,
     unpack_tile,
 )
@@ -107,3 +108,8 @@ def test_heights_that_cannot_be_told_are_refused() -> None:
     steep = given._replace(grounds=np.where(np.arange(16) % 2, 200, 0))
     with pytest.raises(CodecError, match="grounds"):
         pack_tile(steep, tables())
+    reached = reach_grounds(given.classes, steep.grounds)
+    assert np.abs(ground_differences(given.classes, reached)).max() == 127
+    assert np.array_equal(
+        unpack_tile(pack_tile(given._replace(grounds=reached), tables()), tables(), 8).grounds, reached
+    )

@@ -82,6 +82,14 @@ def test_labels_ride_along_where_there_is_room() -> None:
     assert short is not None and coder.decode(short).labels.max() == 0
 
 
+def test_a_roof_far_above_the_ground_is_coded() -> None:
+    tile = make_tile()
+    tile.points[tile.points[:, 0] > 15, 2] += 40.0
+    payload = small_coder().encode(tile, 200)
+    assert payload is not None
+    assert small_coder().decode(payload).points[:, 2].max() > 10.0
+
+
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_tiles_of_few_points_are_coded(count: int) -> None:
     coder = small_coder()
@@ -98,14 +106,15 @@ def test_nonsense_is_refused() -> None:
             coder.decode(payload)
 
 
-def test_the_shipped_coder_is_near_at_256_bytes_and_nearer_with_steps() -> None:
+def test_the_shipped_coder_is_near_at_256_bytes() -> None:
     street = simulate_map(9990, StreetMapConfig(scans=4))
     largest = max(cut_tiles(street).values(), key=lambda content: len(content.points))
-    tile = draw_points(largest, 8192, np.random.default_rng(0))
+    points = draw_points(largest, 8192, np.random.default_rng(0)).points
+    tile = TileContent(points, np.zeros(len(points), np.uint8))
     chamfers = []
     for steps in (0, 10):
-        coder = LatentTileCoder.from_pretrained(config=LatentTileCoderConfig(steps=steps, label_bytes=0))
+        coder = LatentTileCoder.from_pretrained(config=LatentTileCoderConfig(steps=steps))
         payload = coder.encode(tile, 256)
         assert payload is not None and len(payload) <= 256
         chamfers.append(measure_distortion(tile.points, coder.decode(payload).points).chamfer_m)
-    assert chamfers[1] < chamfers[0] < 0.35
+    assert max(chamfers) < 0.3, chamfers
