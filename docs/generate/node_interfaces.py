@@ -6,7 +6,6 @@ The nodes run in this process, in a DDS domain that is kept to this machine, and
 """
 
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,7 +16,7 @@ import numpy as np
 import rclpy
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from kpconv_ros.nodes.decode_node import DecodeNode
 from kpconv_ros.nodes.encode_node import EncodeNode
@@ -26,13 +25,15 @@ from kpconv_ros.nodes.replay_node import ReplayNode
 from kpconv_ros.nodes.segment_node import SegmentNode
 from kpconv_ros.nodes.simulate_node import SimulateNode
 
-DISCOVERY = 10.0  # s within which a node knows its own topics
 OF_EVERY_NODE = ("/rosout", "/parameter_events", "/clock")
-SERVICES_OF_EVERY_NODE = (
+SERVICES_OF_NODES = (
     *("describe_parameters", "get_parameter_types", "get_parameters", "list_parameters", "set_parameters"),
-    *("set_parameters_atomically", "get_type_description", "change_state", "get_state", "get_available_states"),
-    *("get_available_transitions", "get_transition_graph"),
+    *("set_parameters_atomically", "get_type_description"),
 )
+SERVICES_OF_LIFECYCLE = (
+    *("change_state", "get_state", "get_available_states", "get_available_transitions", "get_transition_graph"),
+)
+SERVICES_OF_EVERY_NODE = (*SERVICES_OF_NODES, *SERVICES_OF_LIFECYCLE)
 LIFECYCLE_NODES = {"segment": SegmentNode, "register": RegisterNode, "encode": EncodeNode, "decode": DecodeNode}
 
 
@@ -90,21 +91,23 @@ def running(name: str, **settings: Any) -> Iterator[Node]:
 
 
 def _endpoints(node: Any) -> set[Endpoint]:
-    """Ask a node for its topics and services, as soon as it knows its own."""
-    name, space = node.get_name(), node.get_namespace()
-    full, deadline = node.get_fully_qualified_name(), time.monotonic() + DISCOVERY
-    found: set[Endpoint] = set()
-    while time.monotonic() < deadline:
-        before, found = found, set()
-        for topic, types in node.get_publisher_names_and_types_by_node(name, space):
-            found.add(Endpoint("publishes", _relative(topic, full), types[0], _qos(node, topic)))
-        for topic, types in node.get_subscriber_names_and_types_by_node(name, space):
-            found.add(Endpoint("subscribes", _relative(topic, full), types[0], ""))
-        for service, types in node.get_service_names_and_types_by_node(name, space):
-            found.add(Endpoint("service", _relative(service, full), types[0], ""))
-        if found and found == before:
-            break
-        time.sleep(0.3)
+    """What a node has made, and what rcl makes for every node, out of sight of rclpy."""
+    full = node.get_fully_qualified_name()
+    found = {Endpoint("publishes", name, "", "") for name in ("/rosout", "/parameter_events")}
+    found |= {Endpoint("service", f"~/{name}", "", "") for name in SERVICES_OF_NODES}
+    if node.get_name() in LIFECYCLE_NODES:
+        found |= {Endpoint("service", f"~/{name}", "", "") for name in SERVICES_OF_LIFECYCLE}
+        found.add(Endpoint("publishes", "~/transition_event", "", ""))
+    for made in node.publishers:
+        name = _relative(made.topic_name, full)
+        if name not in OF_EVERY_NODE or name == "/clock":
+            found.add(Endpoint("publishes", name, _type(made.msg_type), _qos(made.qos_profile)))
+    for made in node.subscriptions:
+        found.add(Endpoint("subscribes", _relative(made.topic_name, full), _type(made.msg_type), ""))
+    for made in node.services:
+        name = _relative(made.service_name, full)
+        if name.rsplit("/", 1)[-1] not in SERVICES_OF_EVERY_NODE:
+            found.add(Endpoint("service", name, _type(made.srv_type), ""))
     return found
 
 
@@ -122,11 +125,13 @@ def _relative(name: str, full_name: str) -> str:
     return name if name in ("/diagnostics", "/tf", "/tf_static", *OF_EVERY_NODE) else name.lstrip("/")
 
 
-def _qos(node: Any, topic: str) -> str:
-    infos = node.get_publishers_info_by_topic(topic)
-    profile = next((info.qos_profile for info in infos if info.node_name == node.get_name()), None)
-    if profile is None:
-        return ""
+def _type(interface: type) -> str:
+    """Such as ``sensor_msgs/msg/PointCloud2``."""
+    package, kind, *_ = interface.__module__.split(".")
+    return f"{package}/{kind}/{interface.__name__}"
+
+
+def _qos(profile: QoSProfile) -> str:
     words = ["reliable" if profile.reliability == ReliabilityPolicy.RELIABLE else "best effort"]
     return ", ".join(words + ["latched"] * (profile.durability == DurabilityPolicy.TRANSIENT_LOCAL))
 

@@ -23,12 +23,13 @@ from kpconv_ros.pipelines.map_decoder import MapDecoderConfig
 from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
 from kpconv_ros.pipelines.map_registration import MapRegistrarConfig
 from kpconv_ros.pipelines.odometry_result import OdometryConfig
+from kpconv_ros.pipelines.tile_codec import TileCodecConfig
 
 CONFIGS: dict[str, tuple[type, ...]] = {
     "segment": (SegmentConfig, PoseConfig, LiveSegmenterConfig),
     "register": (RegisterConfig, MountingConfig, OdometryConfig, MapRegistrarConfig),
-    "encode": (EncodeConfig, PoseConfig, MapEncoderConfig),
-    "decode": (DecodeConfig, MapDecoderConfig),
+    "encode": (EncodeConfig, PoseConfig, TileCodecConfig, MapEncoderConfig),
+    "decode": (DecodeConfig, TileCodecConfig, MapDecoderConfig),
     "simulate": (SimulateNodeConfig, SimulatorConfig),
     "replay": (ReplayConfig,),
 }
