@@ -9,6 +9,8 @@ Note:
 """
 
 import argparse
+from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -33,6 +35,7 @@ from kpconv_ros.training.segment_sources import SOURCES
 from kpconv_ros.training.spheres import SphereCutter
 
 ENCODERS = {"paper": PAPER_ENCODER, "deep": DEEP_ENCODER, "paper_deformable": PAPER_DEFORMABLE_ENCODER}
+SILENT = -1e4  # a logit that makes a probability of 0, in float16 too
 SMALLEST_WEIGHT = 1e-6  # in place of 0, where no process has a label
 SCENE_BATCHES = 50  # from which the co-occurrence of classes in the training data is counted
 
@@ -159,18 +162,35 @@ class SegmentTraining(TrainingLoop[Batch]):
             "intensity_scale": 1.0,
             "licence": SOURCES[self.config.data].licence,
         }
-        save_model(folder, self.average.module, manifest)
+        network, silenced = self.average.module, [classes[1:].index(name) for name in self.config.unpredicted]
+        assert isinstance(network, KPFCNN)
+        save_model(folder, silence(network, silenced), manifest)
+
+
+def silence(network: KPFCNN, rows: Sequence[int]) -> KPFCNN:
+    """Return a copy of a network whose logits ``rows`` are :data:`SILENT`, whatever the input."""
+    copied = deepcopy(network)
+    with torch.no_grad():
+        copied.classifier.weight[list(rows)] = 0.0
+        copied.classifier.bias[list(rows)] = SILENT
+    return copied
 
 
 def start_from(network: KPFCNN, path: Path) -> None:
     """Take over the weights of another training of the same network.
 
     Raises:
-        TrainingError: If they are of a network of other sizes.
+        TrainingError: If they are of a network of other sizes, or of one with silenced classes, which could not learn.
     """
     other = load_network(path)
     if other.config != network.config:
         raise TrainingError(f"{path}: expected a network of {network.config}, got {other.config}")
+    assert isinstance(other, KPFCNN)
+    silenced = int((other.classifier.bias <= SILENT).sum())
+    if silenced:
+        raise TrainingError(
+            f"{path}: expected a network that was trained without unpredicted, got {silenced} silenced classes"
+        )
     network.load_state_dict(other.state_dict())
 
 

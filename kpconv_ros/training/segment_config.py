@@ -47,6 +47,7 @@ class SegmentTrainingConfig(LoopConfig):
     max_affinities: int = param(1 << 22, "most entries of an affinity matrix held at once", 1)
     start_from: str = param("", "weights to start from (.safetensors): those of stage 1")
     ncm_scene: bool = param(False, "its target is the whole training data, by reverse divergence, not each batch")
+    unpredicted: tuple[str, ...] = param((), "classes that are learned, but that the exported network never predicts")
     class_power: float = param(0.25, "classes weigh frequency to minus this", 0.0, 1.0)
     augmentation: AugmentationConfig = param(AugmentationConfig, "how spheres are altered")
 
@@ -54,7 +55,7 @@ class SegmentTrainingConfig(LoopConfig):
         """Take from the dataset what is not set.
 
         Raises:
-            ConfigError: If there is no such dataset, or its points lack a feature.
+            ConfigError: If there is no such dataset, it lacks a class, or its points lack a feature.
         """
         source = find_source(self.data)
         for name in ("voxel_size", "sphere_radius", "features"):
@@ -64,3 +65,6 @@ class SegmentTrainingConfig(LoopConfig):
         if lacking:
             have = ", ".join(source.available)
             raise ConfigError(f"features: got {', '.join(lacking)}, but points of {self.data} have {have}")
+        unknown = [name for name in self.unpredicted if name not in source.classes[1:]]
+        if unknown:
+            raise ConfigError(f"unpredicted: expected classes of {self.data}, got {', '.join(unknown)}")

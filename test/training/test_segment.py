@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kpconv_ros.checkpoint import load_model
-from kpconv_ros.config_io import load_config
+from kpconv_ros.config_io import ConfigError, load_config
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.training import loop
 from kpconv_ros.training.batches import make_batch
@@ -147,6 +147,32 @@ def test_the_exported_model_is_the_averaged_network(make_training: Make, tmp_pat
     assert model.manifest.classes == CLASSES["simulator"][0] and model.manifest.sphere_radius == 2.0
     expected = training.average.module.eval()(*batch[:3])
     torch.testing.assert_close(model.network(*batch[:3]), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_unpredicted_classes_are_learned_and_never_predicted(make_training: Make, tmp_path: Path) -> None:
+    training = make_training(tmp_path, steps=1, unpredicted=("building",))
+    training.train()
+    training.export(tmp_path / "street_sim")
+    model, batch = load_model(tmp_path / "street_sim"), make_batch(training.cutter, 100, 9, 9)
+    row = model.manifest.classes.index("building") - 1
+    kept = [column for column in range(len(model.manifest.classes) - 1) if column != row]
+    learned = training.average.module.eval()(*batch[:3])
+    logits = model.network(*batch[:3])
+    torch.testing.assert_close(logits[:, kept], learned[:, kept], atol=1e-4, rtol=1e-4)
+    assert learned[:, row].abs().max() < 100
+    assert logits.half().float().softmax(1)[:, row].eq(0).all()
+
+
+def test_a_training_does_not_start_from_silenced_classes(make_training: Make, tmp_path: Path) -> None:
+    make_training(tmp_path / "first", unpredicted=("building", "road")).export(tmp_path / "model")
+    with pytest.raises(TrainingError, match="expected a network that was trained without unpredicted, got 2 silenced"):
+        make_training(tmp_path / "second", start_from=str(tmp_path / "model" / "weights.safetensors"))
+
+
+def test_unpredicted_classes_must_be_classes_of_the_data() -> None:
+    for name in ("rooad", "unlabeled"):
+        with pytest.raises(ConfigError, match=f"unpredicted: expected classes of semantickitti, got {name}"):
+            SegmentTrainingConfig(data="semantickitti", unpredicted=(name,))
 
 
 def test_a_checkpoint_of_another_config_is_refused(make_training: Make, tmp_path: Path) -> None:
