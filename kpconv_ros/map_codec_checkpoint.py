@@ -19,7 +19,7 @@ from kpconv_ros.checkpoint import (
     write_weights,
 )
 from kpconv_ros.codec.latent_payload import NUM_CLASSES, LatentTables
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping
+from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml
 from kpconv_ros.networks.subtile_codec import SubtileCodec, SubtileCodecConfig
 
 FINE = 4
@@ -108,9 +108,8 @@ def load_map_codec(name_or_path: str | Path) -> tuple[MapCodec, MapCodecManifest
     """
     path = find_model(name_or_path) / MANIFEST
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
-        manifest = config_from_mapping(MapCodecManifest, read, str(path))
-    except (OSError, yaml.YAMLError, ValueError) as error:
+        manifest = config_from_mapping(MapCodecManifest, read_yaml(path), str(path))
+    except ValueError as error:
         raise CheckpointError(f"{path}: expected the manifest of a map codec: {error}") from error
     weights = path.with_name(manifest.weights)
     check_unaltered(weights, manifest.sha256)

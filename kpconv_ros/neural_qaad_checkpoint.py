@@ -20,7 +20,7 @@ from kpconv_ros.checkpoint import (
     read_weights,
     write_weights,
 )
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping
+from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml
 from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig
 
 NETWORKS = {"neural_qaad_config": (NeuralQAAD, NeuralQAADConfig)}
@@ -59,9 +59,8 @@ def load_neural_qaad(name_or_path: str | Path, device: str | torch.device = "cpu
     """
     path = find_model(name_or_path) / MANIFEST
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
-        manifest = config_from_mapping(NeuralQAADManifest, read, str(path))
-    except (OSError, yaml.YAMLError, ValueError) as error:
+        manifest = config_from_mapping(NeuralQAADManifest, read_yaml(path), str(path))
+    except ValueError as error:
         raise CheckpointError(f"{path}: expected the manifest of a NeuralQAAD: {error}") from error
     weights = path.with_name(manifest.weights)
     check_unaltered(weights, manifest.sha256)

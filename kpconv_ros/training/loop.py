@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -128,7 +129,8 @@ class TrainingLoop(ABC, Generic[BatchT]):
             factor = learning_rate_factor(self.step, self.config)
             group["lr"] = self.config.learning_rate * group["factor"] * factor
         # Dropout is the same after a resumption, and different in each process.
-        torch.manual_seed(self.config.seed + (self._index(self.step) << 32))
+        # A generator on the CPU takes the low 32 bits of a seed alone, so both numbers are mixed into them.
+        torch.manual_seed(int(np.random.SeedSequence([self.config.seed, self._index(self.step)]).generate_state(1)[0]))
         loss, scalars = self._objective(self._to_device(batch))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -110,3 +110,13 @@ def test_settings_win_over_the_file_and_changes_over_both(tmp_path: Path) -> Non
         load_changed_config(LineConfig, path, ["slope"], {})
     with pytest.raises(ConfigError, match="unknown key 'sloop'"):
         load_changed_config(LineConfig, path, ["sloop=1"], {})
+
+
+def test_dropout_differs_from_step_to_step(tmp_path: Path) -> None:
+    training = LineTraining(settings(), tmp_path)
+    hidden = torch.ones(1, 64)
+    seen = []
+    training.network[1].register_forward_hook(lambda layer, *_: seen.append(nn.functional.dropout(hidden)))
+    for step in range(4):
+        training.train_step(training.draw_batch(step))
+    assert len({tuple(mask.flatten().tolist()) for mask in seen}) == 4

@@ -17,6 +17,8 @@ from kpconv_ros.training.batches import make_batch
 from kpconv_ros.training.classify import ClassifyTrainingConfig
 from kpconv_ros.training.loop import TrainingError
 from kpconv_ros.training.loop_config import LoopConfig, learning_rate_factor
+from kpconv_ros.training.map_codec import MapCodecTrainingConfig
+from kpconv_ros.training.neural_qaad import NeuralQAADTrainingConfig
 from kpconv_ros.training.patch_sampler import PatchSamplerTrainingConfig
 from kpconv_ros.training.segment import SegmentTraining
 from kpconv_ros.training.segment_config import SegmentTrainingConfig
@@ -208,7 +210,10 @@ def test_every_shipped_training_config_loads(repository: Path) -> None:
         "train_modelnet40": ClassifyTrainingConfig,
         "train_shapenetpart": ShapeTrainingConfig,
         "train_patch_sampler": PatchSamplerTrainingConfig,
+        "train_neural_qaad": NeuralQAADTrainingConfig,
     }
     for path in paths:
-        config = load_config(others.get(path.stem, SegmentTrainingConfig), path)
-        assert f"train_{config.name}" == path.stem
+        of_tiles = path.stem.startswith("train_map_codec")  # their names are those of the models
+        default = MapCodecTrainingConfig if of_tiles else SegmentTrainingConfig
+        config = load_config(others.get(path.stem, default), path)
+        assert of_tiles or f"train_{config.name}" == path.stem
