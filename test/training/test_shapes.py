@@ -152,7 +152,7 @@ def test_left_out_solids_are_classified(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     config, root = str(repository / "config/train_modelnet40.yaml"), str(folder / "modelnet40")
-    fields = settings(folder, blocks=blocks, steps=50, optimizer="adamw", clip_norm=10.0, width=16, hidden=32)
+    fields = settings(folder, blocks=blocks, steps=100, optimizer="adamw", clip_norm=10.0, width=16, hidden=32)
     words = ["train", "classify", "--config", config, "--root", root, "--out", str(tmp_path), "--set", *fields]
     assert cli.main(words) == 0
     words = ["--model", str(tmp_path / "modelnet40"), "--root", root, "--num-votes", "2"]
