@@ -78,6 +78,7 @@ def draw_streets(
 ) -> Path:
     """Draw clouds in two rows, coloured by height."""
     from matplotlib import colormaps
+    from PIL import Image
 
     ground = float(np.percentile(clouds[0][:, 2], 10))
     figure, panels = dark_figure(len(titles), (17.0, 12.0), rows=2)
@@ -86,4 +87,7 @@ def draw_streets(
         shades = colormaps["turbo"](0.05 + 0.9 * np.clip((cloud[:, 2] - ground - LOW) / (HIGH - LOW), 0, 1))[:, :3]
         place = np.array([middle[0], middle[1], ground + 2.0])
         draw_view(axes, look_from_behind(cloud - place, height=22.0, distance=38.0), shades, title)
-    return save_figure(figure, path)
+    save_figure(figure, path)
+    with Image.open(path) as picture:  # so many points of so many colours: a palette is a quarter of the bytes
+        picture.convert("RGB").quantize(128).save(path, optimize=True)
+    return path
