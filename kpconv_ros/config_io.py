@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 ConfigT = TypeVar("ConfigT")
 
 
@@ -71,6 +69,8 @@ def parse_yaml(text: str) -> Any:
     Raises:
         ConfigError: If it is no YAML, or nested too deeply.
     """
+    import yaml  # here, as a machine that only measures its GPU lacks it
+
     try:
         return yaml.safe_load(text)
     except RecursionError as error:
