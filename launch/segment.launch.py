@@ -20,6 +20,7 @@ from kpconv_ros.nodes.launching import (
     extrinsic_parameters,
     fastdds_profile,
     replay_parameters,
+    viewer,
 )
 from launch import LaunchContext, LaunchDescription
 
@@ -54,6 +55,8 @@ ARGUMENTS = {
     "bag_rate": ("1.0", "multiple of the recorded speed"),
     "rviz": ("false", "also start RViz"),
     "rviz_config": (str(SHARE / "config" / "segment.rviz"), "RViz configuration"),
+    "viewer": ("false", "also start the live view in the browser, on http://localhost:9090"),
+    "viewer_params_file": (str(SHARE / "config" / "view.yaml"), "parameter file of the node view"),
     "log_level": ("info", "debug, info, warn or error"),
 }
 PASSED_ON = ("model", "device", "pose_source", "map_frame", "sensor_frame")
@@ -95,6 +98,7 @@ def make_nodes(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
             **common,
         ),
     ]
+    nodes += viewer(value, points=value["input"], odometry=odometry)
     if has_own_odometry:
         nodes.append(register_launch(value))
     if as_bool(value["simulator"]):
@@ -130,6 +134,7 @@ def register_launch(value: dict[str, str]) -> IncludeLaunchDescription:
             "simulator": "false",
             "bag": "",
             "rviz": "false",
+            "viewer": "false",
         }.items(),
     )
 
