@@ -84,7 +84,8 @@ def cpu_share(samples: Samples, name: str) -> float | None:
     if len(seen) < 2:
         return None
     seconds = seen[-1]["seconds"] - seen[0]["seconds"]
-    return round((seen[-1]["processes"][name]["cpu_s"] - seen[0]["processes"][name]["cpu_s"]) / seconds, 3)
+    before, after = (float(sample["processes"][name]["cpu_s"]) for sample in (seen[0], seen[-1]))
+    return round((after - before) / seconds, 3)
 
 
 def dropped_of(folder: Path) -> dict[str, Any]:
