@@ -22,6 +22,7 @@ from kpconv_ros.checkpoint import (
     find_model,
     read_weights,
     write_weights,
+    weights_beside,
 )
 from kpconv_ros.config_io import config_from_mapping, config_to_mapping, param, read_yaml
 from kpconv_ros.data.object_tasks import ObjectTaskConfig
@@ -137,6 +138,6 @@ def _load(name_or_path: str | Path) -> tuple[SamplingManifest, Any]:
         manifest = config_from_mapping(SamplingManifest, read_yaml(path), str(path))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: expected the manifest of a sampler or its task: {error}") from error
-    weights = path.with_name(manifest.weights)
+    weights = weights_beside(path, manifest.weights)
     check_unaltered(weights, manifest.sha256)
     return manifest, read_weights(weights, NETWORKS)

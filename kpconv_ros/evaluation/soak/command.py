@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     recording = open_recording(args.bag, args.sequence)
     file, why = SampleFile(args.out / SAMPLES_FILE), "as planned"
-    file.note("begin", command=" ".join(["kpconv-ros", *(Path(word).name for word in sys.argv[1:])]), machine=describe_machine(),
-              versions=list_versions())  # fmt: skip
+    command = " ".join(["kpconv-ros", *(Path(word).name for word in sys.argv[1:])])
+    file.note("begin", command=command, machine=describe_machine(), versions=list_versions())
     try:
         with_map_link = TRANSMISSION in args.parts.split(",")
         run_soak(recording, options_of(args), args.rate, args.hours, args.period, with_map_link, file)
