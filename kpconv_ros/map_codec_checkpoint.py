@@ -16,8 +16,8 @@ from kpconv_ros.checkpoint import (
     check_unaltered,
     find_model,
     read_weights,
-    write_weights,
     weights_beside,
+    write_weights,
 )
 from kpconv_ros.codec.latent_payload import NUM_CLASSES, LatentTables
 from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml

@@ -16,8 +16,8 @@ from kpconv_ros.checkpoint import (
     choose_device,
     find_model,
     read_weights,
-    write_weights,
     weights_beside,
+    write_weights,
 )
 from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml
 from kpconv_ros.layers.blocks import fold_batch_norms
