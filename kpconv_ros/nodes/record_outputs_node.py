@@ -52,7 +52,8 @@ class RecordOutputsConfig:
 
     output: str = param("record.npz", "file to write; beside it .ready appears when listening, .answers, .labels")
     nodes: tuple[str, ...] = param(("segment", "register"), "nodes to listen to")
-    keep_labels: bool = param(True, "write labels and poses of every scan; else only when they came")
+    keep_labels: bool = param(True, "write labels, poses and times of every scan; else only when they came")
+    heard: tuple[str, ...] = param(("",), "topics of clouds to listen to without a record, so that they are published")
     finish_delay: float = param(1.5, "how long outputs may come after .finish has appeared [s]", 0.0, 60.0)
     map_patience: float = param(6.0, "how long to wait for the map at the end [s]; 0: no map", 0.0, 120.0)
 
@@ -97,7 +98,9 @@ class RecordOutputsNode(Node):
             self.create_subscription(PointCloud2, LABELS_TOPIC, self._note_labels, stream_qos(depth=20), raw=True)
         if "register" in nodes:
             self.create_subscription(Odometry, ODOMETRY_TOPIC, self._take_odometry, stream)
-        for node in nodes:
+        for topic in filter(None, self.config.heard):
+            self.create_subscription(PointCloud2, topic, lambda _: None, latched_qos(), raw=True)
+        for node in nodes if self.config.keep_labels else ():  # else they would grow without end
             for name in TIMINGS[node]:
                 self.create_subscription(Float32, f"{node}/debug/{name}_ms", self._keep_number(node, name), stream)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, stream)
