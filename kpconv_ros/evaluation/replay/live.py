@@ -54,7 +54,7 @@ def run_live(recording: Recording, options: EvaluateOptions) -> RunResult:
     with LiveSession(options.out, nodes, "record_outputs", listens) as session:
         began = time.monotonic()
         with UsageSampler(session.pids) as usage:
-            arguments = replay_arguments(options, num_listeners, log=str(log))
+            arguments = replay_arguments(options, num_listeners, log=str(log), rate=float(options.speed))
             session.play("replay", arguments, waits_for_scan=False, tolerates_damage=True)
         result.seconds, result.usage = time.monotonic() - began, usage.report()
         path = session.finish()

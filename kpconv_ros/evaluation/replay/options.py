@@ -64,6 +64,8 @@ class EvaluateOptions:
     """Parameters of the map's transmission, those of the node encode, as text."""
     tail: float = 5.0
     """How long the link goes on after the last scan [s]."""
+    speed: float = 1.0
+    """Multiple of the recorded speed, in mode live."""
     out: Path = Path("out/evaluate")
     """Folder for report, pictures, trajectories and logs."""
     keep_labels: bool = False
@@ -90,6 +92,8 @@ class EvaluateOptions:
             raise EvaluationError("poses: got register, expected registration among the parts then")
         if self.mode == "rate" and "transmission" in self.parts:
             raise EvaluationError(f"parts: got transmission in mode rate, expected some of {', '.join(SCAN_PARTS)}")
+        if not 0.01 <= self.speed <= 100.0:
+            raise EvaluationError(f"speed: got {self.speed}, expected 0.01 to 100")
         if not 0.0 <= self.tail <= MAX_TAIL:
             raise EvaluationError(f"tail: got {self.tail} s, expected 0 to {MAX_TAIL:g}")
         if not (self.trial >= 1.0 and self.max_rate > 0 and self.map_points > 0):
@@ -165,6 +169,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in _EXAMPLES:
         add(f"--{name}", action="append", default=[], metavar="NAME:=VALUE",
             help=f"parameter of {_NODES[name]}, such as {_EXAMPLES[name]}")  # fmt: skip
+    add("--speed", type=float, default=1.0, help="mode live: multiple of the recorded speed")
     add("--tail", type=float, default=EvaluateOptions.tail, help="how long the link goes on after the last scan [s]")
     add("--keep-labels", action="store_true", help="leave all published labels in OUT/record.labels, 3 bytes a point")
     add("--max-rate", type=float, default=EvaluateOptions.max_rate, help="mode rate: highest rate to try [Hz]")
@@ -201,6 +206,7 @@ def options_of(args: argparse.Namespace) -> EvaluateOptions:
         register=parameters_of(args.register),
         transmit=parameters_of(args.transmit),
         tail=args.tail,
+        speed=args.speed,
         out=args.out,
         keep_labels=args.keep_labels,
         max_rate=args.max_rate,

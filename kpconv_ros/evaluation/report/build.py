@@ -95,6 +95,7 @@ def describe_settings(options: EvaluateOptions) -> dict[str, Any]:
         "register": dict(options.register),
         "transmit": dict(options.transmit),
         "tail_s": options.tail,
+        "speed": options.speed,
     }
 
 
