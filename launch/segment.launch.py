@@ -19,6 +19,7 @@ from kpconv_ros.nodes.launching import (
     declare_arguments,
     extrinsic_parameters,
     fastdds_profile,
+    removed_classes_parameters,
     replay_parameters,
     viewer,
 )
@@ -45,6 +46,10 @@ ARGUMENTS = {
     "extrinsic": (
         "",
         "sensor in the odometry's child frame, 'x y z roll pitch yaw' [m, rad]; empty: as in params_file",
+    ),
+    "removed_classes": (
+        "",
+        "classes that are not in ~/output/filtered and not in ~/output/map, by commas; empty: as in params_file",
     ),
     "autostart": ("true", "configure and activate at start; false leaves that to a lifecycle manager"),
     "use_sim_time": ("false", "take the time from /clock"),
@@ -144,4 +149,5 @@ def segment_parameters(value: dict[str, str], has_own_odometry: bool) -> dict[st
     parameters: dict[str, object] = {"pose_source": "odometry", "pose_timeout": 0.5} if has_own_odometry else {}
     parameters.update({name: value[name] for name in PASSED_ON if value[name]})
     parameters["autostart"] = as_bool(value["autostart"])
+    parameters.update(removed_classes_parameters(value["removed_classes"]))
     return {**parameters, **extrinsic_parameters(value["extrinsic"])}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from kpconv_ros.codec.tile import TILE_SIZE
 from kpconv_ros.geometry.earth_mover import emkd
 
 NEAR = 0.2
@@ -34,6 +36,14 @@ def measure_distortion(original: NDArray[np.float32], decoded: NDArray[np.float3
     root = float(np.sqrt(max(np.square(there).mean(), np.square(back).mean())))
     near = ((there < NEAR).mean() + (back < NEAR).mean()) / 2
     return Distortion(float(there.mean() + back.mean()) / 2, root, float(near))
+
+
+def d1_psnr(d1_m: float, peak: float = TILE_SIZE) -> float | None:
+    """D1 as peak signal-to-noise ratio, dB: 10 log10(3 peak^2 / mean square), MPEG's with the edge of a tile as peak.
+
+    None if nothing differs.
+    """
+    return 10.0 * math.log10(3.0 * peak**2 / d1_m**2) if d1_m > 0.0 else None
 
 
 def measure_emkd(original: NDArray[np.float32], decoded: NDArray[np.float32], cell_size: int) -> float:

@@ -105,6 +105,32 @@ def extrinsic_parameters(text: str) -> dict[str, object]:
     return {"extrinsic_xyz": numbers[:3], "extrinsic_rpy": numbers[3:]}
 
 
+def removed_classes_parameters(text: str) -> dict[str, object]:
+    """The parameters that leave classes, named by commas, out of the filtered scans and of the map; none of none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return {"classes_removed": names, "map_classes_removed": names} if names else {}
+
+
+def check_registration(registration: str, odometry: str) -> None:
+    """Refuse a ring of nodes: labels wait for the pose of their scan, so no pose can wait for labels.
+
+    Args:
+        registration: ``raw``: register takes the scans as they come, and places them for segment; ``filtered``: it
+            takes what segment leaves of them.
+        odometry: Topic of another odometry that places the scans for segment.
+
+    Raises:
+        ValueError: If both would wait for each other, or the odometry would not be used.
+    """
+    if registration not in ("raw", "filtered"):
+        raise ValueError(f"registration: got {registration!r}, expected raw or filtered")
+    if (registration == "filtered") != bool(odometry):
+        raise ValueError(
+            f"odometry: got {odometry!r} with registration:={registration}; expected the topic of the robot's own "
+            "odometry with filtered, since segment cannot wait for register then, and none with raw"
+        )
+
+
 def as_bool(text: str) -> bool:
     """Read a launch argument that is true or false.
 

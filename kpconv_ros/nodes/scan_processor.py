@@ -23,7 +23,7 @@ from kpconv_ros.nodes.segment_config import SegmentConfig
 from kpconv_ros.nodes.timings import pipeline_latency
 from kpconv_ros.pipelines.live_segmenter import LabelledScan, LiveSegmenter
 
-NO_FACTS = {"pose_source": "", "spheres_per_scan": 0, "map_voxels": 0}
+NO_FACTS = {"pose_source": "", "pose_wait_ms": "", "spheres_per_scan": 0, "map_voxels": 0}
 """What the diagnostics tell before the first scan."""
 
 
@@ -57,6 +57,7 @@ class ScanProcessor:
         self._map_stamp = 0.0
         self._map_published_at = 0.0
         self._map_is_new = False
+        self._pose_wait_ms = 0.0
 
     def process(self, message: PointCloud2) -> None:
         """Segment one scan and publish what is listened to.
@@ -71,7 +72,9 @@ class ScanProcessor:
         intensity = self._intensity_of(cloud, config)
         if len(cloud.xyz) > config.max_points:
             raise PointCloud2Error(f"got {len(cloud.xyz)} points, expected at most max_points = {config.max_points}")
+        asked = time.perf_counter()
         pose = self._poses.find(message.header)
+        self._pose_wait_ms = 1e3 * (time.perf_counter() - asked)
         read_ms = 1e3 * (time.perf_counter() - started)
         scan = self._segment(cloud, intensity, pose, message.header)
         publishing = time.perf_counter()
@@ -91,7 +94,8 @@ class ScanProcessor:
         if not self._map_is_new or not self._outputs.has_map_listener():
             return
         header = Header(frame_id=self._map_frame, stamp=stamp_of(self._map_stamp))
-        self._outputs.publish_map(header, self.segmenter.map_snapshot())
+        kept = kept_labels(self._manifest.classes, (), self._config_of_node().map_classes_removed)
+        self._outputs.publish_map(header, self.segmenter.map_snapshot(), kept)
         self._map_published_at, self._map_is_new = now, False
 
     def reset(self) -> None:
@@ -127,7 +131,12 @@ class ScanProcessor:
     ) -> None:
         timings_ms.update(pipeline_latency(self._clock, header.stamp))
         self._outputs.timings.publish(timings_ms)
-        facts = {"pose_source": pose.source, "spheres_per_scan": scan.num_spheres, "map_voxels": scan.num_voxels}
+        facts = {
+            "pose_source": pose.source,
+            "pose_wait_ms": f"{self._pose_wait_ms:.1f}",
+            "spheres_per_scan": scan.num_spheres,
+            "map_voxels": scan.num_voxels,
+        }
         warnings = (f"scan by scan: {self._poses.reason_alone}",) if pose.source == "none" else ()
         self._statistics.count_processed(timings_ms, 1e3 * config.processing_limit, facts, warnings, scan.was_reset)
         self.publish_map_if_due()

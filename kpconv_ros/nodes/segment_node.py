@@ -115,6 +115,7 @@ class SegmentNode(ScanNode[SegmentConfig]):
     def _check_classes(self, config: SegmentConfig) -> None:
         if self._model is not None:
             kept_labels(self._model.manifest.classes, config.classes_kept, config.classes_removed)
+            kept_labels(self._model.manifest.classes, (), config.map_classes_removed)
 
     def _configure_pipeline(self, config: LiveSegmenterConfig) -> None:
         if self._segmenter is not None:
