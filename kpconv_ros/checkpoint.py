@@ -9,6 +9,7 @@ once measured, ``scores.json``. Loading is strict: nothing missing, nothing left
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,8 +82,10 @@ class Manifest:
         """
         if len(self.classes) < 2 or len(self.colors) != len(self.classes):
             raise ConfigError(f"expected a colour for each of {len(self.classes)} classes, got {len(self.colors)}")
-        if min(self.voxel_size, self.sphere_radius, self.intensity_scale) <= 0:
-            raise ConfigError("expected positive voxel_size, sphere_radius and intensity_scale")
+        if not all(0 < size < math.inf for size in (self.voxel_size, self.sphere_radius, self.intensity_scale)):
+            raise ConfigError("expected positive, finite voxel_size, sphere_radius and intensity_scale")
+        if not all(0 <= part <= 255 for color in self.colors for part in color):
+            raise ConfigError(f"colors: expected numbers of 0 to 255, got {self.colors}")
         if not set(self.features) <= set(FEATURE_NAMES) or not self.features:
             raise ConfigError(f"features: expected some of {', '.join(FEATURE_NAMES)}, got {list(self.features)}")
 
@@ -140,7 +143,7 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
         CheckpointError: If a file is missing or altered, or manifest and weights do not fit each other.
     """
     folder, manifest = find_model(name_or_path), load_manifest(name_or_path)
-    path = folder / manifest.weights
+    path = weights_beside(folder / MANIFEST, manifest.weights)
     network = load_unaltered_network(path, manifest.sha256)
     if not isinstance(network, KPFCNN):
         raise CheckpointError(f"{path}: expected a KP-FCNN, got a {type(network).__name__}")
@@ -163,6 +166,17 @@ def load_unaltered_network(path: Path, sha256: str) -> Network:
     """
     check_unaltered(path, sha256)
     return load_network(path)
+
+
+def weights_beside(manifest: Path, name: str) -> Path:
+    """Return the file of the weights that a manifest names.
+
+    Raises:
+        CheckpointError: If it is no name of a file in the same folder.
+    """
+    if not name or Path(name).name != name:
+        raise CheckpointError(f"{manifest}: weights: expected the name of a file beside it, got {name!r}")
+    return manifest.with_name(name)
 
 
 def check_unaltered(path: Path, sha256: str) -> None:

@@ -53,6 +53,7 @@ COMMANDS = (
     Command("test transmission", "kpconv_ros.evaluation.transmission_command", "rate and distortion of map tiles"),
     Command("test map-registration", "kpconv_ros.evaluation.map_registration_command", "two half-maps find each other"),
     Command("test link", "kpconv_ros.evaluation.link_command", "a map over a 64 kbit/s link while the robot drives"),
+    Command("test soak", "kpconv_ros.evaluation.soak.command", "hours at the highest rate, and what grows meanwhile"),
     Command("export", "kpconv_ros.export.command", "write a network as ONNX or for torch.export"),
     Command("train segment", "kpconv_ros.training.segment", "train a segmentation network"),
     Command("cross-validate", "kpconv_ros.training.cross_validation", "train and score a dataset's published folds"),

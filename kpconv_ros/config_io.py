@@ -141,7 +141,7 @@ def convert(value: Any, hint: Any, where: str) -> Any:
             raise ConfigError(f"{where}: got {value!r}, expected one of {', '.join(map(str, typing.get_args(hint)))}")
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _float_of(value, where)
     if hint is Path and isinstance(value, str):
         return Path(value)
     expected = origin or hint
@@ -150,6 +150,13 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise ConfigError(f"{where}: got {value!r} ({type(value).__name__}), expected {expected.__name__}")
     return value
+
+
+def _float_of(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ConfigError(f"{where}: got a number of {value.bit_length()} bits, expected a float") from error
 
 
 def range_text(low: float | None, high: float | None) -> str:

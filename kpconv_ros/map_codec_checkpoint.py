@@ -16,6 +16,7 @@ from kpconv_ros.checkpoint import (
     check_unaltered,
     find_model,
     read_weights,
+    weights_beside,
     write_weights,
 )
 from kpconv_ros.codec.latent_payload import NUM_CLASSES, LatentTables
@@ -111,7 +112,7 @@ def load_map_codec(name_or_path: str | Path) -> tuple[MapCodec, MapCodecManifest
         manifest = config_from_mapping(MapCodecManifest, read_yaml(path), str(path))
     except ValueError as error:
         raise CheckpointError(f"{path}: expected the manifest of a map codec: {error}") from error
-    weights = path.with_name(manifest.weights)
+    weights = weights_beside(path, manifest.weights)
     check_unaltered(weights, manifest.sha256)
     codec: MapCodec = read_weights(weights, NETWORKS)
     return codec.requires_grad_(False), manifest

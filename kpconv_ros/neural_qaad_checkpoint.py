@@ -18,6 +18,7 @@ from kpconv_ros.checkpoint import (
     choose_device,
     find_model,
     read_weights,
+    weights_beside,
     write_weights,
 )
 from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml
@@ -62,7 +63,7 @@ def load_neural_qaad(name_or_path: str | Path, device: str | torch.device = "cpu
         manifest = config_from_mapping(NeuralQAADManifest, read_yaml(path), str(path))
     except ValueError as error:
         raise CheckpointError(f"{path}: expected the manifest of a NeuralQAAD: {error}") from error
-    weights = path.with_name(manifest.weights)
+    weights = weights_beside(path, manifest.weights)
     check_unaltered(weights, manifest.sha256)
     network: NeuralQAAD = read_weights(weights, NETWORKS)
     return network.to(choose_device(device))

@@ -16,6 +16,7 @@ from kpconv_ros.checkpoint import (
     choose_device,
     find_model,
     read_weights,
+    weights_beside,
     write_weights,
 )
 from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml
@@ -58,7 +59,7 @@ def load_patch_sampler(name_or_path: str | Path, device: str | torch.device = "c
         manifest = config_from_mapping(PatchSamplerManifest, read, str(path))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: expected the manifest of a sampler: {error}") from error
-    weights = path.with_name(manifest.weights)
+    weights = weights_beside(path, manifest.weights)
     check_unaltered(weights, manifest.sha256)
     network: PatchSamplerNet = read_weights(weights, NETWORKS)
     fold_batch_norms(network)

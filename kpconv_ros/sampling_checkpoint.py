@@ -21,6 +21,7 @@ from kpconv_ros.checkpoint import (
     choose_device,
     find_model,
     read_weights,
+    weights_beside,
     write_weights,
 )
 from kpconv_ros.config_io import config_from_mapping, config_to_mapping, param, read_yaml
@@ -137,6 +138,6 @@ def _load(name_or_path: str | Path) -> tuple[SamplingManifest, Any]:
         manifest = config_from_mapping(SamplingManifest, read_yaml(path), str(path))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: expected the manifest of a sampler or its task: {error}") from error
-    weights = path.with_name(manifest.weights)
+    weights = weights_beside(path, manifest.weights)
     check_unaltered(weights, manifest.sha256)
     return manifest, read_weights(weights, NETWORKS)

@@ -5,6 +5,7 @@
 Folders as in :mod:`kpconv_ros.checkpoint`, with a manifest of their own.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from kpconv_ros.checkpoint import (
     find_model,
     load_unaltered_network,
     save_network,
+    weights_beside,
 )
 from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping, param, read_yaml
 from kpconv_ros.data.shape_sets import ShapeData
@@ -59,7 +61,7 @@ class ShapeManifest:
         Raises:
             ConfigError: Naming the one that is wrong.
         """
-        if not self.classes or not self.voxel_size > 0:
+        if not self.classes or not 0 < self.voxel_size < math.inf:
             raise ConfigError(f"expected classes and a positive voxel_size, got {self.classes}, {self.voxel_size}")
         if not set(self.features) <= set(SHAPE_FEATURES) or not self.features:
             raise ConfigError(f"features: expected some of {', '.join(SHAPE_FEATURES)}, got {list(self.features)}")
@@ -88,7 +90,7 @@ def load_shape_model(name_or_path: str | Path, device: str | torch.device = "cpu
         manifest = config_from_mapping(ShapeManifest, read_yaml(path), str(path))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: expected the manifest of a model for single objects: {error}") from error
-    network = load_unaltered_network(path.with_name(manifest.weights), manifest.sha256)
+    network = load_unaltered_network(weights_beside(path, manifest.weights), manifest.sha256)
     if isinstance(network, KPFCNN):
         raise CheckpointError(f"{path}: expected a KP-CNN or a KP-FCNN with several heads, got a KP-FCNN")
     config = network.config

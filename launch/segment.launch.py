@@ -21,6 +21,7 @@ from kpconv_ros.nodes.launching import (
     fastdds_profile,
     removed_classes_parameters,
     replay_parameters,
+    viewer,
 )
 from launch import LaunchContext, LaunchDescription
 
@@ -59,6 +60,8 @@ ARGUMENTS = {
     "bag_rate": ("1.0", "multiple of the recorded speed"),
     "rviz": ("false", "also start RViz"),
     "rviz_config": (str(SHARE / "config" / "segment.rviz"), "RViz configuration"),
+    "viewer": ("false", "also start the live view in the browser, on http://localhost:9090"),
+    "viewer_params_file": (str(SHARE / "config" / "view.yaml"), "parameter file of the node view"),
     "log_level": ("info", "debug, info, warn or error"),
 }
 PASSED_ON = ("model", "device", "pose_source", "map_frame", "sensor_frame")
@@ -100,6 +103,7 @@ def make_nodes(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
             **common,
         ),
     ]
+    nodes += viewer(value, points=value["input"], odometry=odometry)
     if has_own_odometry:
         nodes.append(register_launch(value))
     if as_bool(value["simulator"]):
@@ -135,6 +139,7 @@ def register_launch(value: dict[str, str]) -> IncludeLaunchDescription:
             "simulator": "false",
             "bag": "",
             "rviz": "false",
+            "viewer": "false",
         }.items(),
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kpconv_ros.nodes.run import FASTDDS_VARIABLES
+from kpconv_ros.nodes.view_topics import TOPICS
 
 EVALUATE_ARGUMENTS = (
     *("sequence", "mode", "parts", "model", "device", "poses", "extrinsic"),
@@ -25,6 +26,33 @@ def declare_arguments(arguments: dict[str, tuple[str, str]]) -> list[Any]:
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in arguments.items()
     ]
+
+
+def viewer(value: dict[str, str], **topics: str) -> list[Any]:
+    """The node ``view``, if the launch argument ``viewer`` asks for it.
+
+    Args:
+        value: Launch arguments: ``viewer``, ``viewer_params_file``, ``use_sim_time``, perhaps ``namespace``.
+        topics: What it shows, by the short names of `view_topics.TOPICS`, where that has another topic than there.
+
+    Raises:
+        KeyError: If a short name is unknown.
+    """
+    if not as_bool(value["viewer"]):
+        return []
+    from launch_ros.actions import Node
+
+    node = Node(
+        package="kpconv_ros",
+        executable="view",
+        name="view",
+        namespace=value.get("namespace", ""),
+        parameters=[value["viewer_params_file"], {"use_sim_time": as_bool(value["use_sim_time"])}],
+        remappings=[(TOPICS[name], topic) for name, topic in topics.items() if topic != TOPICS[name]],
+        output="screen",
+        emulate_tty=True,
+    )
+    return [node]
 
 
 def fastdds_profile(share: Path, profile: Path | None = None) -> list[Any]:

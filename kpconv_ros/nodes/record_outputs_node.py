@@ -58,7 +58,8 @@ class RecordOutputsConfig:
 
     output: str = param("record.npz", "file to write; beside it .ready appears when listening, .answers, .labels")
     nodes: tuple[str, ...] = param(("segment", "register"), "nodes to listen to")
-    keep_labels: bool = param(True, "write labels and poses of every scan; else only when they came")
+    keep_labels: bool = param(True, "write labels, poses and times of every scan; else only when they came")
+    heard: tuple[str, ...] = param(("",), "topics of clouds to listen to without a record, so that they are published")
     finish_delay: float = param(1.5, "how long outputs may come after .finish has appeared [s]", 0.0, 60.0)
     map_patience: float = param(6.0, "how long to wait for the map at the end [s]; 0: no map", 0.0, 120.0)
     cloud_listeners: int = param(0, "subscribers of the clouds that make all ready; 0: each of the nodes is one")
@@ -108,7 +109,9 @@ class RecordOutputsNode(Node):
             self.create_subscription(Odometry, ODOMETRY_TOPIC, self._take_odometry, stream)
         if "encode" in nodes:
             self._link = LinkRecorder(self, self.config.map_voxel if "segment" in nodes else None)
-        for node in nodes:
+        for topic in filter(None, self.config.heard):
+            self.create_subscription(PointCloud2, topic, lambda _: None, latched_qos(), raw=True)
+        for node in nodes if self.config.keep_labels else ():  # else they would grow without end
             for name in TIMINGS.get(node, ()):
                 self.create_subscription(Float32, f"{node}/debug/{name}_ms", self._keep_number(node, name), stream)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, stream)

@@ -89,11 +89,14 @@ class SubtileCoder:
             return None
         if self.config.steps:
             codes = self._fit_level(self._descend(codes), for_codes)
+        labels = None
+        if has_labels:
+            tile = self._round(codes, codes.tile.level)
+            labels = self._label_patches(tile, content)
+            of_labels = len(pack_tile(tile._replace(labels=labels), self._tables)) - size_of(tile, self._tables)
+            codes = self._fit_level(codes, max_bytes - of_labels)
         for level in range(codes.tile.level, -1, -1):
-            tile = self._round(codes, level)
-            if has_labels:
-                tile = tile._replace(labels=self._label_patches(tile, content))
-            payload = pack_tile(tile, self._tables)
+            payload = pack_tile(self._round(codes, level)._replace(labels=labels), self._tables)
             if len(payload) <= max_bytes:
                 return payload
         return self._pack_in_part(self._round(codes, 0), max_bytes) if in_part else None
@@ -109,16 +112,27 @@ class SubtileCoder:
         labels = np.zeros(len(points), np.uint8) if tile.labels is None else tile.labels[subtiles, patches]
         return TileContent(points, labels)
 
+    @torch.inference_mode()
     def _decode_points(self, tile: LatentTile) -> tuple[NDArray[np.float32], Array, Array]:
-        """Return points ``(N, 3)`` in the tile, and to which row of the codes and which patch each belongs."""
-        filled = np.flatnonzero(tile.classes)
+        """Return points ``(N, 3)`` in the tile, and to which row of the codes and which patch each belongs.
+
+        A sub-tile has evenly spread points of each patch, or all and some of them again.
+        """
+        decoder, filled = self._network.config.decoder, np.flatnonzero(tile.classes)
         codes = self._network.unscale(torch.from_numpy(tile.numbers).float(), self._levels(tile))
-        counts, origins = counts_of(tile.classes), origins_of(tile.grounds)
-        parts = [self._decode_subtile(codes[row], int(counts[i])) + origins[i] for row, i in enumerate(filled)]
+        counts, origins = counts_of(tile.classes)[filled], origins_of(tile.grounds)[filled]
+        each = np.minimum(-(-counts // decoder.num_patches), decoder.points_per_patch)  # points of a patch
+        parts: list[Array] = [np.zeros((0, 3))] * len(filled)
+        for number in np.unique(each):
+            rows = torch.from_numpy(draw_rows(decoder.points_per_patch, int(number))).repeat(decoder.num_patches, 1)
+            alike = np.flatnonzero(each == number)
+            decoded = self._network.decode(codes[torch.from_numpy(alike)], rows)
+            for row, points in zip(alike, decoded.transpose(1, 2).flatten(1, 2).numpy()):  # patches in turn
+                parts[row] = points[np.arange(counts[row]) % len(points)] + origins[row]
         points = np.concatenate(parts).astype(np.float32)
         points[:, :2] = points[:, :2].clip(0.0, TILE_SIZE)
-        patches = np.concatenate([np.arange(count) % self._network.config.decoder.num_patches for count in counts])
-        return points, np.repeat(np.arange(len(filled)), counts[filled]), patches
+        patches = np.concatenate([np.arange(count) % decoder.num_patches for count in counts])
+        return points, np.repeat(np.arange(len(filled)), counts), patches
 
     def _label_patches(self, tile: LatentTile, content: TileContent) -> NDArray[np.uint8]:
         """Return the most frequent label of the given points that are nearest to those of a patch, ``(S, K)``."""
@@ -145,7 +159,7 @@ class SubtileCoder:
         tile = LatentTile(finest, classes_of(split.counts), split.grounds, np.zeros((len(filled), 0), np.int64))
         return Codes(tile, points, self._network.encode(features))
 
-    def _fit_level(self, codes: Codes, max_bytes: int) -> Codes:
+    def _fit_level(self, codes: Codes, max_bytes: float) -> Codes:
         """Return the codes at the finest level whose bytes fit, the coarsest if none does."""
         low, high = 0, len(self._tables.numbers) - 1
         while low < high:
@@ -208,15 +222,6 @@ class SubtileCoder:
     def _levels(self, tile: LatentTile) -> Tensor:
         """Return the level of each sub-tile that is not empty, in levels of the network, ``(S,)``."""
         return torch.from_numpy(levels_of(tile.level, tile.classes, self._tables)).float() / FINE
-
-    @torch.inference_mode()
-    def _decode_subtile(self, code: Tensor, count: int) -> Array:
-        """Return ``(count, 3)``: evenly spread points of each patch, or all and some of them again."""
-        decoder = self._network.config.decoder
-        each = min(-(-count // decoder.num_patches), decoder.points_per_patch)
-        rows = torch.from_numpy(draw_rows(decoder.points_per_patch, each)).repeat(decoder.num_patches, 1)
-        points = self._network.decode(code[None], rows)[0].transpose(0, 1).flatten(0, 1).numpy()  # patches in turn
-        return points[np.arange(count) % len(points)]
 
 
 def _reach(split: Subtiles) -> Subtiles:
