@@ -99,9 +99,10 @@ class EncodeNode(ScanNode[EncodeConfig]):
         self._poses, self._requests = None, None
 
     def facts(self) -> dict[str, object]:
-        """Session and listeners."""
+        """Link, cap and listeners."""
         listeners = self._latents.get_subscription_count() if self._link is not None else 0
-        return {"link_domain": self._settings.config.link_domain, "listeners": listeners}
+        cap = self._pipeline_settings.config.rate / 1000
+        return {"link_domain": self._settings.config.link_domain, "cap_kbit_s": cap, "listeners": listeners}
 
     def warnings(self) -> tuple[str, ...]:
         """Whether nobody hears."""
@@ -211,7 +212,7 @@ def facts_of(encoder: MapEncoder) -> dict[str, object]:
     facts: dict[str, object] = {
         "tiles": encoder.num_tiles(),
         "backlog": f"{tiles} tiles, {num_bytes} bytes",
-        "sent_kb": encoder.num_bytes // 1000,
+        "sent_kb": round(encoder.num_bytes / 1000, 1),
     }
     if sent:
         distortions, sizes = [tile.distortion for tile in sent], [tile.num_bytes for tile in sent]

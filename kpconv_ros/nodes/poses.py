@@ -83,15 +83,13 @@ class OdometryPoses:
 
     name = "odometry"
 
-    def __init__(self, node: Node, config: PoseConfig) -> None:
+    def __init__(self, node: Node, config: PoseConfig, topic: str = ODOMETRY_TOPIC) -> None:
         """Subscribe to the odometry."""
         self._config, self._node = config, node
         self._buffer = OdometryBuffer(config.odometry_tolerance, config.odometry_max_gap)
         self._frame, self._child_frame = "", ""
         self._T_child_sensor = matrix_of_xyz_rpy(config.extrinsic_xyz, config.extrinsic_rpy)
-        self._subscription = AdaptiveSubscription(
-            node, Odometry, ODOMETRY_TOPIC, self._on_odometry, depth=ODOMETRY_DEPTH
-        )
+        self._subscription = AdaptiveSubscription(node, Odometry, topic, self._on_odometry, depth=ODOMETRY_DEPTH)
 
     def is_there(self) -> bool:
         """Whether odometry came."""
@@ -169,7 +167,7 @@ class PoseFinder:
     Until then scans stand alone.
     """
 
-    def __init__(self, node: Node, config: PoseConfig) -> None:
+    def __init__(self, node: Node, config: PoseConfig, odometry_topic: str = ODOMETRY_TOPIC) -> None:
         """Listen to the sources that come into question.
 
         Raises:
@@ -180,7 +178,7 @@ class PoseFinder:
         if self._asked == "tf" or (self._asked == "auto" and has_tf()):
             self._sources.append(TfPoses(node, config))
         if self._asked in ("odometry", "auto"):
-            self._sources.append(OdometryPoses(node, config))
+            self._sources.append(OdometryPoses(node, config, odometry_topic))
         self._kept: PoseSource | None = self._sources[0] if self._asked in ("tf", "odometry") else None
         self.reason_alone = "pose_source is none" if self._asked == "none" else "no TF and no odometry was heard"
 
