@@ -58,6 +58,8 @@ class ScanPose(NamedTuple):
     """Frame of the map: the scan's own when it stands alone."""
     source: str
     """"tf", "odometry" or "none"."""
+    beginning: int = 0
+    """Rises when the odometry began anew: the map frame then has its old name and another place."""
 
 
 class PoseSource(Protocol):
@@ -98,7 +100,8 @@ class OdometryPoses:
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header."""
         T_odom_child = self._buffer.pose_at(seconds_of(header.stamp), self._config.pose_timeout)
-        return ScanPose(T_odom_child @ self._extrinsic_of(header.frame_id), self._frame, self.name)
+        T_odom_sensor = T_odom_child @ self._extrinsic_of(header.frame_id)
+        return ScanPose(T_odom_sensor, self._frame, self.name, self._buffer.num_resets)
 
     def close(self) -> None:
         """Unsubscribe."""
