@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from kpconv_ros.codec.latent_payload import (
+    MOST_POINTS,
     LatentTables,
     LatentTile,
     classes_of,
@@ -23,6 +24,7 @@ from kpconv_ros.codec.latent_payload import (
     size_of,
     unpack_tile,
 )
+from kpconv_ros.codec.patch_labels import count_label_bits
 from kpconv_ros.codec.subtiles import GROUND_STEP, Subtiles, draw_rows, origins_of, split_tile
 from kpconv_ros.codec.tile import TILE_SIZE, TileContent
 from kpconv_ros.config_io import param
@@ -34,6 +36,8 @@ from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
 Array = NDArray[Any]
 CONFIG_SIZE = 2.5
 """Edge of the sub-tiles for which numbers of points are configured, metres; larger ones have more."""
+LABELLED_POINTS = 128
+"""Of a sub-tile, by which its patches find their labels."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,8 @@ class SubtileCoder:
             codes = self._fit_level(self._descend(codes), for_codes)
         labels = None
         if has_labels:
-            tile = self._round(codes, codes.tile.level)
-            labels = self._label_patches(tile, content)
-            of_labels = len(pack_tile(tile._replace(labels=labels), self._tables)) - size_of(tile, self._tables)
-            codes = self._fit_level(codes, max_bytes - of_labels)
+            labels = self._label_patches(self._round(codes, codes.tile.level), content)
+            codes = self._fit_level(codes, max_bytes - int(count_label_bits(labels) / 8))
         for level in range(codes.tile.level, -1, -1):
             payload = pack_tile(self._round(codes, level)._replace(labels=labels), self._tables)
             if len(payload) <= max_bytes:
@@ -113,14 +115,14 @@ class SubtileCoder:
         return TileContent(points, labels)
 
     @torch.inference_mode()
-    def _decode_points(self, tile: LatentTile) -> tuple[NDArray[np.float32], Array, Array]:
+    def _decode_points(self, tile: LatentTile, most: int = MOST_POINTS) -> tuple[NDArray[np.float32], Array, Array]:
         """Return points ``(N, 3)`` in the tile, and to which row of the codes and which patch each belongs.
 
-        A sub-tile has evenly spread points of each patch, or all and some of them again.
+        A sub-tile has evenly spread points of each patch, at most ``most`` together, or all and some of them again.
         """
         decoder, filled = self._network.config.decoder, np.flatnonzero(tile.classes)
         codes = self._network.unscale(torch.from_numpy(tile.numbers).float(), self._levels(tile))
-        counts, origins = counts_of(tile.classes)[filled], origins_of(tile.grounds)[filled]
+        counts, origins = counts_of(tile.classes)[filled].clip(max=most), origins_of(tile.grounds)[filled]
         each = np.minimum(-(-counts // decoder.num_patches), decoder.points_per_patch)  # points of a patch
         parts: list[Array] = [np.zeros((0, 3))] * len(filled)
         for number in np.unique(each):
@@ -136,7 +138,7 @@ class SubtileCoder:
 
     def _label_patches(self, tile: LatentTile, content: TileContent) -> NDArray[np.uint8]:
         """Return the most frequent label of the given points that are nearest to those of a patch, ``(S, K)``."""
-        points, subtiles, patches = self._decode_points(tile)
+        points, subtiles, patches = self._decode_points(tile, LABELLED_POINTS)
         num_patches = self._network.config.decoder.num_patches
         labels = content.labels[cKDTree(content.points).query(points)[1]]
         votes = np.zeros((len(tile.numbers) * num_patches, int(labels.max()) + 1), np.int64)
@@ -159,7 +161,7 @@ class SubtileCoder:
         tile = LatentTile(finest, classes_of(split.counts), split.grounds, np.zeros((len(filled), 0), np.int64))
         return Codes(tile, points, self._network.encode(features))
 
-    def _fit_level(self, codes: Codes, max_bytes: float) -> Codes:
+    def _fit_level(self, codes: Codes, max_bytes: int) -> Codes:
         """Return the codes at the finest level whose bytes fit, the coarsest if none does."""
         low, high = 0, len(self._tables.numbers) - 1
         while low < high:
