@@ -14,8 +14,6 @@ from kpconv_ros.networks.subtile_codec import SubtileCodec, SubtileCodecConfig
 
 FINE = 4
 """Levels of the tables for each level of the network."""
-NUM_STEPS = 63
-"""Values of a rounded number, -31 to 31: 6 bits."""
 
 
 class MapCodec(nn.Module):
@@ -35,7 +33,7 @@ class MapCodec(nn.Module):
         shapes = {
             "class_frequencies": (NUM_CLASSES, NUM_CLASSES),
             "ground_frequencies": (1, 256),
-            "number_frequencies": (levels, latent_size, NUM_STEPS),
+            "number_frequencies": (levels, latent_size, 2 * config.most + 1),
             "share_bounds": (2 * levels - 2,),
         }
         for name, shape in shapes.items():
