@@ -33,6 +33,8 @@ from kpconv_ros.map_codec_checkpoint import FINE, MapCodec
 from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
 
 Array = NDArray[Any]
+SEAM = 0.06
+"""Decoded points keep off the edges of their sub-tile by about half of their spacing; they are spread by it, metres."""
 CONFIG_SIZE = 2.5
 """Edge of the sub-tiles for which numbers of points are configured, metres; larger ones have more."""
 
@@ -41,7 +43,7 @@ CONFIG_SIZE = 2.5
 class LatentTileCoderConfig:
     """How much time encoding takes."""
 
-    steps: int = param(10, "steps of descent on the codes of a tile, after the encoder's guess", 0)
+    steps: int = param(0, "steps of descent on the codes of a tile, after the encoder's guess", 0)
     step_size: float = param(0.1, "of the first one, in steps of rounding", 0.0)
     points: int = param(320, "points of each sub-tile that the encoder looks at", 16)
     target_points: int = param(256, "of these, that a step compares with", 16)
@@ -222,7 +224,8 @@ class SubtileCoder:
         each = min(-(-count // decoder.num_patches), decoder.points_per_patch)
         rows = torch.from_numpy(draw_rows(decoder.points_per_patch, each)).repeat(decoder.num_patches, 1)
         points = self._network.decode(code[None], rows)[0].transpose(0, 1).flatten(0, 1).numpy()  # patches in turn
-        return points[np.arange(count) % len(points)]
+        points[:, :2] *= 1.0 + SEAM / (0.5 * self._network.config.size)
+        return np.asarray(points[np.arange(count) % len(points)])
 
 
 def _reach(split: Subtiles) -> Subtiles:
