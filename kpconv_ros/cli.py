@@ -34,6 +34,7 @@ COMMANDS = (
     Command("decode", "kpconv_ros.evaluation.decode_command", "the cloud of such tiles"),
     Command("demo", "kpconv_ros.evaluation.demo", "simulator and live segmentation for a minute: table and pictures"),
     Command("perception", "kpconv_ros.evaluation.perception", "the whole system live: table, report and pictures"),
+    Command("view", "kpconv_ros.nodes.view_command", "scans, map, way, latency and bandwidth live in a browser"),
     Command("evaluate", "kpconv_ros.evaluation.replay.command", "a recording offline or live, as a report for people"),
     Command("compare", "kpconv_ros.evaluation.report.compare", "reports of evaluate side by side; for CI"),
     Command("score", "kpconv_ros.evaluation.score", "play a labelled bag through the live node and score its labels"),

@@ -56,5 +56,6 @@ def write_topics(folder: Path) -> None:
         parts += [f"## {node}", table(("", "name", "type", "quality", "what"), rows)]
     parts += ["## Messages and services of this package"]
     for path in sorted((*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv"))):
-        parts += [f"### {path.name}", f"```\n{path.read_text(encoding='utf-8').strip()}\n```"]
+        text = "".join(line for line in path.open(encoding="utf-8") if not line.startswith("# SPDX-"))
+        parts += [f"### {path.name}", f"```\n{text.strip()}\n```"]
     write_page(folder / "topics.md", parts)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from kpconv_ros.codec.tile import TILE_SIZE
+from kpconv_ros.geometry.assignment import match_by_prices
 from kpconv_ros.geometry.earth_mover import emkd
 
 NEAR = 0.2
@@ -55,4 +56,4 @@ def measure_emkd(original: NDArray[np.float32], decoded: NDArray[np.float32], ce
     whole = np.tile(np.arange(len(decoded)), count // len(decoded))
     rows = np.concatenate([whole, generator.permutation(len(decoded))[: count - len(whole)]])
     one, other = torch.from_numpy(original)[None], torch.from_numpy(decoded[rows])[None]
-    return float(emkd(one, other, cell_size, power=1.0))
+    return float(emkd(one, other, cell_size, power=1.0, matcher=match_by_prices))

@@ -58,6 +58,8 @@ class ScanPose(NamedTuple):
     """Frame of the map: the scan's own when it stands alone."""
     source: str
     """"tf", "odometry" or "none"."""
+    beginning: int = 0
+    """Rises when the odometry began anew: the map frame then has its old name and another place."""
 
 
 class PoseSource(Protocol):
@@ -83,15 +85,13 @@ class OdometryPoses:
 
     name = "odometry"
 
-    def __init__(self, node: Node, config: PoseConfig) -> None:
+    def __init__(self, node: Node, config: PoseConfig, topic: str = ODOMETRY_TOPIC) -> None:
         """Subscribe to the odometry."""
         self._config, self._node = config, node
         self._buffer = OdometryBuffer(config.odometry_tolerance, config.odometry_max_gap)
         self._frame, self._child_frame = "", ""
         self._T_child_sensor = matrix_of_xyz_rpy(config.extrinsic_xyz, config.extrinsic_rpy)
-        self._subscription = AdaptiveSubscription(
-            node, Odometry, ODOMETRY_TOPIC, self._on_odometry, depth=ODOMETRY_DEPTH
-        )
+        self._subscription = AdaptiveSubscription(node, Odometry, topic, self._on_odometry, depth=ODOMETRY_DEPTH)
 
     def is_there(self) -> bool:
         """Whether odometry came."""
@@ -100,7 +100,8 @@ class OdometryPoses:
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header."""
         T_odom_child = self._buffer.pose_at(seconds_of(header.stamp), self._config.pose_timeout)
-        return ScanPose(T_odom_child @ self._extrinsic_of(header.frame_id), self._frame, self.name)
+        T_odom_sensor = T_odom_child @ self._extrinsic_of(header.frame_id)
+        return ScanPose(T_odom_sensor, self._frame, self.name, self._buffer.num_resets)
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -169,7 +170,7 @@ class PoseFinder:
     Until then scans stand alone.
     """
 
-    def __init__(self, node: Node, config: PoseConfig) -> None:
+    def __init__(self, node: Node, config: PoseConfig, odometry_topic: str = ODOMETRY_TOPIC) -> None:
         """Listen to the sources that come into question.
 
         Raises:
@@ -180,7 +181,7 @@ class PoseFinder:
         if self._asked == "tf" or (self._asked == "auto" and has_tf()):
             self._sources.append(TfPoses(node, config))
         if self._asked in ("odometry", "auto"):
-            self._sources.append(OdometryPoses(node, config))
+            self._sources.append(OdometryPoses(node, config, odometry_topic))
         self._kept: PoseSource | None = self._sources[0] if self._asked in ("tf", "odometry") else None
         self.reason_alone = "pose_source is none" if self._asked == "none" else "no TF and no odometry was heard"
 

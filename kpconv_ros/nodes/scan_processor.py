@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -54,6 +55,7 @@ class ScanProcessor:
         self.segmenter, self._manifest, self._poses = segmenter, manifest, poses
         self._outputs, self._statistics, self._clock, self._config_of_node = outputs, statistics, clock, config_of_node
         self._map_frame = ""
+        self._beginning = 0
         self._map_stamp = 0.0
         self._map_published_at = 0.0
         self._map_is_new = False
@@ -109,12 +111,16 @@ class ScanProcessor:
         if pose.map_frame != self._map_frame:
             self.segmenter.reset()
             self._map_frame = pose.map_frame
+        began_anew, self._beginning = pose.beginning != self._beginning, pose.beginning
+        if began_anew:
+            self.segmenter.reset()
         if len(cloud.xyz) == 0:
             timings_ms = dict.fromkeys(("preprocess", "inference", "postprocess", "total"), 0.0)
-            return LabelledScan(np.zeros(0, np.uint8), np.zeros(0, np.float32), timings_ms, 0, 0, False)
+            return LabelledScan(np.zeros(0, np.uint8), np.zeros(0, np.float32), timings_ms, 0, 0, began_anew)
         self._map_stamp = seconds_of(header.stamp)
         self._map_is_new = True
-        return self.segmenter.process(cloud.xyz, intensity, pose.T_map_sensor, self._map_stamp)
+        scan = self.segmenter.process(cloud.xyz, intensity, pose.T_map_sensor, self._map_stamp)
+        return dataclasses.replace(scan, was_reset=scan.was_reset or began_anew)
 
     def _intensity_of(self, cloud: CloudFields, config: SegmentConfig) -> npt.NDArray[np.float32] | None:
         if cloud.intensity is None:

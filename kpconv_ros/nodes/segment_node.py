@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from kpconv_ros.checkpoint import Model, choose_device, load_model
+from kpconv_ros.checkpoint import Model, load_model
+from kpconv_ros.model_folder import choose_device
 from kpconv_ros.nodes.map_service import MapService
 from kpconv_ros.nodes.outputs import ScanOutputs, kept_labels
 from kpconv_ros.nodes.parameters import LiveConfig

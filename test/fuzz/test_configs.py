@@ -14,9 +14,10 @@ hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from kpconv_ros.checkpoint import MANIFEST, CheckpointError, Manifest, load_manifest, load_model  # noqa: E402
+from kpconv_ros.checkpoint import Manifest, load_manifest, load_model  # noqa: E402
 from kpconv_ros.config_io import ConfigError, load_config  # noqa: E402
 from kpconv_ros.map_codec_checkpoint import MapCodecManifest, load_map_codec  # noqa: E402
+from kpconv_ros.model_folder import MANIFEST, CheckpointError  # noqa: E402
 from kpconv_ros.neural_qaad_checkpoint import NeuralQAADManifest, load_neural_qaad  # noqa: E402
 from kpconv_ros.patch_sampler_checkpoint import PatchSamplerManifest, load_patch_sampler  # noqa: E402
 from kpconv_ros.pipelines.live_segmenter import LiveSegmenterConfig  # noqa: E402

@@ -118,7 +118,7 @@ def read_notes(path: Path) -> SoakNotes:
                 notes.samples.append(what)
             else:
                 setattr(notes, {"begin": "begin", "rates": "rates", "end": "end"}[kind], what)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SoakError(f"got {path}, expected the notes of a soak: {error!r}") from error
     if not notes.samples:
         raise SoakError(f"{path}: got no sample, expected some")
