@@ -65,6 +65,13 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Knows of Python's objects tuples alone, as lists: launch_ros writes lists of parameters so."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_yaml_seq)  # type: ignore[type-var]
+
+
 def parse_yaml(text: str) -> Any:
     """Parse YAML without objects of Python.
 
@@ -72,7 +79,7 @@ def parse_yaml(text: str) -> Any:
         ConfigError: If it is no YAML, or nested too deeply.
     """
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     except RecursionError as error:
         raise ConfigError("got values nested too deeply") from error
     except Exception as error:  # a value that its tag does not fit (a date 2001-99-99) raises whatever its reader does

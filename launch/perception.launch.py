@@ -45,10 +45,21 @@ ARGUMENTS = {
     "bag_sequence": ("", "sequence of a KITTI-layout folder"),
     "bag_rate": ("1.0", "multiple of the recorded speed"),
     "rviz": ("false", "also start RViz"),
+    "viewer": ("false", "also start the live view in the browser, on http://localhost:9090"),
+    "viewer_params_file": (str(SHARE / "config" / "view.yaml"), "parameter file of the node view"),
     "log_level": ("info", "debug, info, warn or error"),
 }  # fmt: skip
 SHARED = ("namespace", "autostart", "use_sim_time", "log_level")
-SOURCES = ("simulator", "simulator_params_file", "bag", "bag_sequence", "bag_rate", "rviz")
+SOURCES = (
+    "simulator",
+    "simulator_params_file",
+    "bag",
+    "bag_sequence",
+    "bag_rate",
+    "rviz",
+    "viewer",
+    "viewer_params_file",
+)
 
 
 def generate_launch_description() -> LaunchDescription:

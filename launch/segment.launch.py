@@ -146,7 +146,7 @@ def register_launch(value: dict[str, str]) -> IncludeLaunchDescription:
 
 def segment_parameters(value: dict[str, str], has_own_odometry: bool) -> dict[str, object]:
     """The parameters that launch arguments set; those left empty stay as in the parameter file."""
-    parameters: dict[str, object] = {"pose_source": "odometry", "pose_timeout": 0.5} if has_own_odometry else {}
+    parameters: dict[str, object] = {"pose_source": "odometry", "pose_timeout": 2.0} if has_own_odometry else {}
     parameters.update({name: value[name] for name in PASSED_ON if value[name]})
     parameters["autostart"] = as_bool(value["autostart"])
     parameters.update(removed_classes_parameters(value["removed_classes"]))

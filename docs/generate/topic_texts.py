@@ -29,7 +29,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "~/output/labels": "every point and field of the input, and `label` (uint8) and `confidence` (float32)",
         "~/output/colored": "finite points with the colour of their label",
         "~/output/filtered": "as `labels`, the classes of `classes_kept` without those of `classes_removed`",
-        "~/output/map": "voted voxels with `label`, `confidence` and colour, every `map_period`",
+        "~/output/map": "voted voxels with `label`, `confidence`, colour; without `map_classes_removed`",
         "~/output/label_info": "names and colours of the labels",
         **_times(*SEGMENT_TIMES),
         "/diagnostics": DIAGNOSTICS,

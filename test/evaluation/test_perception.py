@@ -20,7 +20,7 @@ from kpconv_ros.evaluation.report.build import SCHEMA_FILE
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.pipelines.map_decoder import MapDecoder
 
-NUM_SCANS = 30
+NUM_SCANS = 20
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The live node: it labels every point of good scans, says what is wrong with bad ones, and goes on."""
 
-import time
-
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
-from live_node import values_of  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from std_msgs.msg import Float32  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
@@ -16,7 +13,6 @@ from std_srvs.srv import SetBool, Trigger  # noqa: E402
 from kpconv_ros.data.clouds import read_cloud  # noqa: E402
 from kpconv_ros.data.pointcloud2 import pack_points, read_points  # noqa: E402
 from kpconv_ros.nodes.pointcloud2_msg import cloud_message, message_bytes, packed_message  # noqa: E402
-from kpconv_ros.nodes.pose_msg import matrix_of_xyz_rpy, odometry_message  # noqa: E402
 
 pytestmark = pytest.mark.ros
 COLORED, FILTERED, MAP, INFO = (f"/segment/output/{name}" for name in ("colored", "filtered", "map", "label_info"))
@@ -227,37 +223,6 @@ def test_a_scan_without_odometry_is_refused(probe, street):
     probe.send(street(), with_odometry=False)
     probe.wait_for_error("no odometry within 0.02 s")
     probe.assert_goes_on()
-
-
-def test_odometry_that_comes_later_than_its_scan_is_waited_for(new_probe, start_one, make_street):
-    start_one(pose_source="odometry", pose_timeout=2.0)
-    new_probe.wait_until_heard()
-    new_probe.next_stamp()
-    message = make_street(new_probe.next_stamp())
-    new_probe.send(message, with_odometry=False)
-    time.sleep(0.5)
-    pose = matrix_of_xyz_rpy((0.1, 0.0, 0.0), (0.0, 0.0, 0.0))
-    new_probe.odometry.publish(odometry_message(pose, message.header.stamp, "odom", "lidar"))
-    new_probe.labels_of(message)
-    told = new_probe.wait_for("/diagnostics", lambda said: float(values_of(said)["pose_wait_ms"] or 0.0) > 200.0)
-    assert values_of(told)["state"] == "active"
-
-
-def test_odometry_that_stops_costs_each_scan_the_timeout_and_no_more(new_probe, start_one, make_street):
-    start_one(pose_source="odometry", pose_timeout=0.3)
-    new_probe.wait_until_heard()
-    began, num_sent = time.monotonic(), 20
-    new_probe.next_stamp()
-    for _ in range(num_sent):
-        new_probe.send(make_street(new_probe.next_stamp()), with_odometry=False)
-        time.sleep(0.05)
-    told = values_of(new_probe.wait_for_error("no odometry within 0.05 s"))
-    assert int(told["refused"]) <= (time.monotonic() - began) / 0.3 + 1
-    assert new_probe.ask(Trigger, "/segment/reset", Trigger.Request()).success  # it still answers
-    new_probe.assert_goes_on()
-    last = new_probe.wait_for("/diagnostics", lambda said: said.status[0].message == "segmenting")
-    waited = int(values_of(last)["refused"]) + int(values_of(last)["dropped"])
-    assert waited >= num_sent - 1  # none is kept for later
 
 
 def test_stamps_going_back_reset_the_map(probe, street):

@@ -24,7 +24,7 @@ PART_OF_NODE = {
 """What a node does; a further part is added here with its node."""
 ODOMETRY_TOPICS = {"register": "/register/output/odometry", "recording": "/odom", "none": "/odom"}
 """By where poses come from."""
-REGISTERED_POSE_TIMEOUT = 0.5
+REGISTERED_POSE_TIMEOUT = 2.0
 """How long a scan waits for its pose when that is being registered, seconds; as in ``segment.launch.py``."""
 
 

@@ -60,10 +60,21 @@ def test_the_figures_of_the_report_are_on_it(page, report):
     text = page.inner_text("body")
     assert f"{report['segmentation']['miou']:.3f}" in text
     assert f"{report['registration']['ate_m']['rmse']:.3f}" in text
-    for chart in ("iou", "reliability", "way", "latency-segmentation", "cpu_percent", "memory_mb"):
+    assert f"{report['transmission']['bytes_per_point']:.3f}" in text
+    for chart in (
+        "bandwidth",
+        "tiles",
+        "rates",
+        "iou",
+        "reliability",
+        "way",
+        "latency-segmentation",
+        "cpu_percent",
+        "memory_mb",
+    ):
         assert page.locator(f"#{chart} .plot-container").count() == 1, chart
     pictures = page.evaluate("Array.from(document.images).map(image => image.naturalWidth)")
-    assert len(pictures) == 7 and min(pictures) > 300  # map, scan, three worst, confusion, error
+    assert len(pictures) == 8 and min(pictures) > 300  # map, scan, three worst, confusion, link, error
 
 
 def test_the_map_is_drawn_and_a_click_on_a_class_hides_it(page):
