@@ -25,6 +25,7 @@ CLOUDS, LABELS, MAP = "/lidar/points", "/segment/output/labels", "/segment/outpu
 ODOMETRY = "/register/output/odometry"
 PERIOD, WALL_PERIOD = 0.1, 0.15  # s between two scans by their stamps, and by the clock on the wall
 WRONG = 0.15  # m; a motion between two scans that is off by more, and by more than it is known to be unsure, is wrong
+MAPPED = 3  # scans in a map that is judged
 ON_SURFACE = 0.4  # m; the voxels of the map have an edge of 0.3 m
 
 
@@ -140,7 +141,7 @@ class FaultyLidar(Listener):
             assert (message.header.frame_id, message.child_frame_id) == ("odom", sent_frame)
         for before, after in pairwise(heard):
             T_before, T_after = pose_of(before), pose_of(after)
-            if np.array_equal(T_after, np.eye(4)) and not np.array_equal(T_before, np.eye(4)):
+            if np.array_equal(T_after, np.eye(4)):  # exactly the origin, though it drives
                 beginnings += 1
                 continue
             truth = np.linalg.inv(self._true_pose(before)) @ self._true_pose(after)
@@ -150,9 +151,14 @@ class FaultyLidar(Listener):
         return beginnings
 
     def share_of_map_on_street(self, since):
-        """Share of the voxels of the last map that lie on the scans labelled since then, seen from where it was."""
+        """Share of a map's voxels that lie on the scans labelled since so many, seen from where it was."""
+
+        def is_of_these(message):
+            return key_of(message) in {key_of(labels) for labels in self.heard[LABELS][since + MAPPED :]}
+
+        voted = self.wait_for(MAP, is_of_these)
         with self._changed:
-            voted, labelled = self.heard[MAP][-1], self.heard[LABELS][since:]
+            labelled = self.heard[LABELS][since:]
             at = next(message for message in self.heard[ODOMETRY] if key_of(message) == key_of(voted))
         T_odom_map = pose_of(at) @ np.linalg.inv(self._true_pose(at))
         scans = [self.sent[key_of(message)].scan for message in labelled]
