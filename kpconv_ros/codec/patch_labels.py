@@ -12,43 +12,60 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kpconv_ros.codec.range_coder import TOTAL, SymbolReader, SymbolWriter, even_frequencies
+from kpconv_ros.codec.range_coder import TOTAL, SymbolReader, SymbolWriter, count_bits, even_frequencies
 
 Array = NDArray[Any]
 _FIRST, _RAISE = 1, 8  # of the counts
 
 
 class _Learned:
-    """How often each label followed each; the last row is for patches without a guess."""
+    """How often each label followed each; the last row is for patches without a guess. Plain numbers: rows are short."""
 
     def __init__(self, num_labels: int) -> None:
-        self._counts = np.full((num_labels + 1, num_labels), _FIRST, np.int64)
+        self._counts = [[_FIRST] * num_labels for _ in range(num_labels + 1)]
+        self._sums = [_FIRST * num_labels] * (num_labels + 1)
 
-    def frequencies(self, guess: int) -> NDArray[np.int64]:
-        """Return the row of a guess, ``(1, labels)``."""
-        counts = self._counts[guess]
-        frequencies = 1 + counts * (TOTAL - len(counts)) // counts.sum()
-        frequencies[frequencies.argmax()] += TOTAL - frequencies.sum()
-        return np.asarray(frequencies[None])
+    def frequencies(self, guess: int) -> list[int]:
+        """Return those of each label after a guess."""
+        counts, total = self._counts[guess], self._sums[guess]
+        room = TOTAL - len(counts)
+        frequencies = [1 + count * room // total for count in counts]
+        frequencies[frequencies.index(max(frequencies))] += TOTAL - sum(frequencies)
+        return frequencies
 
     def learn(self, guess: int, label: int) -> None:
         """Count a label."""
-        self._counts[guess, label] += _RAISE
+        self._counts[guess][label] += _RAISE
+        self._sums[guess] += _RAISE
 
 
 def write_labels(writer: SymbolWriter, labels: NDArray[np.uint8]) -> None:
     """Write the labels of the patches of sub-tiles, ``(S, K)``."""
+    for symbols, frequencies in _symbols_of(labels):
+        writer.write(symbols, frequencies)
+
+
+def count_label_bits(labels: NDArray[np.uint8]) -> float:
+    """Return the bits that `write_labels` takes."""
+    return sum(count_bits(symbols, frequencies) for symbols, frequencies in _symbols_of(labels))
+
+
+def _symbols_of(labels: NDArray[np.uint8]) -> list[tuple[Array, Array]]:
+    """Return symbols and the frequencies by which they are written, part by part."""
     known = np.unique(labels)
-    writer.write(np.array([len(known) - 1]), even_frequencies(256))
-    writer.write(known, np.repeat(even_frequencies(256), len(known), axis=0))
-    symbols, learned, rows = np.searchsorted(known, labels), _Learned(len(known)), []
-    for subtile, of_subtile in enumerate(symbols):
-        for patch, symbol in enumerate(of_subtile):
-            guess = int(symbols[subtile - 1, patch]) if subtile else len(known)
-            rows.append(learned.frequencies(guess))
-            learned.learn(guess, int(symbol))
-    if len(known) > 1:
-        writer.write(symbols.ravel(), np.concatenate(rows))
+    parts = [
+        (np.array([len(known) - 1]), even_frequencies(256)),
+        (known, np.repeat(even_frequencies(256), len(known), axis=0)),
+    ]
+    if len(known) == 1:
+        return parts
+    learned, rows = _Learned(len(known)), []
+    symbols = np.searchsorted(known, labels)
+    guesses = np.concatenate([np.full((1, labels.shape[1]), len(known)), symbols[:-1]])
+    for guess, symbol in zip(guesses.ravel().tolist(), symbols.ravel().tolist()):
+        rows.append(learned.frequencies(guess))
+        learned.learn(guess, symbol)
+    return [*parts, (symbols.ravel(), np.array(rows))]
 
 
 def read_labels(reader: SymbolReader, num_subtiles: int, num_patches: int) -> NDArray[np.uint8]:
@@ -63,7 +80,7 @@ def read_labels(reader: SymbolReader, num_subtiles: int, num_patches: int) -> ND
     for subtile in range(num_subtiles if count > 1 else 0):
         for patch in range(num_patches):
             guess = int(symbols[subtile - 1, patch]) if subtile else count
-            symbols[subtile, patch] = reader.read(learned.frequencies(guess))[0]
+            symbols[subtile, patch] = reader.read(np.array([learned.frequencies(guess)]))[0]
             learned.learn(guess, int(symbols[subtile, patch]))
     labels: NDArray[np.uint8] = known[symbols]
     return labels

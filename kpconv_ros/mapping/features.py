@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -62,7 +62,7 @@ def build_device_features(names: Sequence[str], height: Tensor, intensity: Tenso
     return torch.stack(_choose(names, columns), dim=1).float()
 
 
-def _choose(names: Sequence[str], columns: dict[str, Column]) -> list[Column]:
+def _choose(names: Sequence[str], columns: Mapping[str, Column]) -> list[Column]:
     if not names or any(name not in columns for name in names):
         raise FeatureError(f"features: expected some of {', '.join(FEATURE_NAMES)}, got {', '.join(names) or 'none'}")
     return [columns[name] for name in names]

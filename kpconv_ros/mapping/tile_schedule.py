@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,8 +14,6 @@ from kpconv_ros.config_io import param
 Key = tuple[int, int]
 WORTH_OF_POINTS = 0.5
 """Power of a tile's points that it is worth: between its area (0) and its points (1)."""
-LIMITED = 0.6
-"""A code of a smaller share of its level's bytes was as fine as its coder can: more bytes would not make it finer."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,25 @@ class TileScheduleConfig:
     min_points: int = param(30, "tiles of fewer points are not sent", 1, 100_000)
     near: float = param(30.0, "distance at which a tile counts half as much as one at the robot [m]", 1.0, 1000.0)
     patience: float = param(3.0, "time after which what waits counts twice, and so on [s]", 0.1, 1000.0)
-    refine_gain: float = param(0.5, "worth of a finer code, as a share of the tile's points; halved with every level",
-                               0.0, 1.0)  # fmt: skip
+    refine_gain: float = param(0.4, "share of a tile's worth that its coarsest code leaves to finer ones; each of them "
+                               "leaves this share of what it found", 0.01, 0.99)  # fmt: skip
+    settling: float = param(2.0, "time for which points that are new count against finer codes: more will come [s]",
+                            0.1, 100.0)  # fmt: skip
     min_change: float = param(0.05, "share of a tile's points below which a change alone is no reason to send", 0.0,
                               1.0)  # fmt: skip
     min_period: float = param(1.0, "least time between two codes of a tile [s]", 0.0, 1000.0)
+
+
+class Code(NamedTuple):
+    """A code that was sent."""
+
+    level: int
+    sequence: int
+    num_bytes: int
+    num_changes: int
+    """`TileState.num_changes` when it was made."""
+    is_finest: bool
+    """Its coder could not do better: more bytes would not make it finer."""
 
 
 @dataclass
@@ -38,18 +51,26 @@ class TileState:
     place: tuple[float, float]
     """Its middle, metres, map frame."""
     num_points: int = 0
-    num_unsent: int = 0
-    """Points that changed since the code that was sent last."""
+    num_changes: int = 0
+    """Points that were new or had another label, since the beginning."""
+    recent: float = 0.0
+    """Those of the last while, fading."""
+    changed_at: float = 0.0
     waiting_since: float = 0.0
-    """When the first of them changed."""
-    level: int = -1
-    """Of the code that was sent last; -1: none."""
+    """When the first of what is not sent changed."""
+    code: Code | None = None
+    """What the receiver has, as far as is known: the last that was sent, unless it was lost."""
+    before: Code | None = None
+    """What it had before that."""
     sequence: int = -1
-    num_bytes: int = 0
-    """Of that code."""
+    """Of the last code that was sent; -1: none."""
     sent_at: float = -1e9
-    is_lost: bool = False
-    """That code did not arrive."""
+
+    def unsent(self) -> float:
+        """Share of its points that changed since the receiver's code."""
+        if self.code is None:
+            return 1.0
+        return min((self.num_changes - self.code.num_changes) / max(self.num_points, 1), 1.0)
 
 
 class Choice(NamedTuple):
@@ -57,12 +78,13 @@ class Choice(NamedTuple):
 
     key: Key
     level: int
-    is_repetition: bool
-    """Whether the code that was sent last goes out again, as it is."""
 
 
 class TileSchedule:
-    """Tiles in the order in which they help the receiver most: what it lacks for each byte, sooner where near."""
+    """Tiles in the order in which they help the receiver most: what it lacks for each byte, sooner where near.
+
+    The distance counts once, not squared: a coarse code of a tile left behind is worth more than a finer one nearby.
+    """
 
     def __init__(self, config: TileScheduleConfig, level_bytes: Sequence[int], tile_size: float) -> None:
         """Make an empty schedule.
@@ -73,6 +95,7 @@ class TileSchedule:
             tile_size: Edge of a tile, metres.
         """
         self._config, self._level_bytes, self._tile_size = config, tuple(level_bytes), tile_size
+        self._quality = tuple(1.0 - config.refine_gain ** (level + 1) for level in range(len(level_bytes)))
         self.states: dict[Key, TileState] = {}
 
     def note_change(self, key: Key, num_points: int, num_changed: int, now: float) -> None:
@@ -80,36 +103,35 @@ class TileSchedule:
         state = self.states.get(key)
         if state is None:
             middle = ((key[0] + 0.5) * self._tile_size, (key[1] + 0.5) * self._tile_size)
-            state = self.states[key] = TileState(middle)
-        state.waiting_since = state.waiting_since if state.num_unsent else now
-        state.num_points = num_points
-        state.num_unsent = min(state.num_unsent + num_changed, num_points)
+            state = self.states[key] = TileState(middle, waiting_since=now, changed_at=now)
+        if not state.unsent():
+            state.waiting_since = now
+        state.recent = self._recent(state, now) + num_changed
+        state.changed_at, state.num_points = now, num_points
+        state.num_changes += num_changed
 
-    def note_sent(self, key: Key, level: int, sequence: int, num_bytes: int, now: float) -> None:
-        """A new code of a tile, of all its points, was sent."""
+    def note_sent(self, key: Key, code: Code, now: float) -> None:
+        """A code of a tile was sent; one that was sent before may go out again."""
         state = self.states[key]
-        state.level, state.sequence, state.num_bytes, state.sent_at = level, sequence, num_bytes, now
-        state.num_unsent, state.waiting_since, state.is_lost = 0, now, False
+        if state.code is None or code.sequence != state.code.sequence:
+            state.before = state.code
+        state.code, state.sequence, state.sent_at, state.waiting_since = code, code.sequence, now, now
 
     def note_failed(self, key: Key, now: float) -> None:
         """A tile could not be encoded; it is tried again when it has changed."""
-        state = self.states[key]
-        state.num_unsent, state.waiting_since, state.sent_at, state.is_lost = 0, now, now, False
-
-    def note_repeated(self, key: Key, now: float) -> None:
-        """The last code of a tile was sent again."""
-        self.states[key].sent_at, self.states[key].is_lost = now, False
+        self.note_sent(key, Code(len(self._level_bytes) - 1, -1, 0, self.states[key].num_changes, True), now)
 
     def note_absent(self, keys: Iterable[Key], now: float) -> None:
         """The receiver has nothing of these tiles: they are as new."""
         for state in self._asked_for(keys, now):
-            state.level, state.num_unsent, state.waiting_since, state.is_lost = -1, state.num_points, now, False
+            if state.code is not None:
+                state.code, state.before, state.waiting_since = None, None, now
 
     def note_lost(self, keys: Iterable[Key], now: float) -> None:
-        """The last code of these tiles did not arrive."""
+        """The last code of these tiles did not arrive, but one before did."""
         for state in self._asked_for(keys, now):
-            if state.level >= 0 and not state.is_lost:
-                state.is_lost, state.waiting_since = True, now
+            if state.code is not None and state.code.sequence == state.sequence:
+                state.code, state.before, state.waiting_since = state.before, None, now
 
     def choose(self, position: tuple[float, float], now: float) -> Choice | None:
         """The most useful code to send, or None if there is none.
@@ -120,48 +142,54 @@ class TileSchedule:
         """
         best, best_worth = None, 0.0
         for key, state in self.states.items():
-            worth, choice = self._best_of(key, state)
-            if choice is None or now - state.sent_at < self._config.min_period:
+            if state.num_points < self._config.min_points or now - state.sent_at < self._config.min_period:
                 continue
-            away = ((state.place[0] - position[0]) ** 2 + (state.place[1] - position[1]) ** 2) / self._config.near**2
-            worth *= (1.0 + max(now - state.waiting_since, 0.0) / self._config.patience) / (1.0 + away)
+            worth, level = self._best_of(state, now)
+            if level < 0:
+                continue
+            away = math.dist(state.place, position) / self._config.near
+            waiting = max(now - state.waiting_since, 0.0) / self._config.patience
+            worth *= (1.0 + waiting) / (1.0 + away)
             if worth > best_worth:
-                best, best_worth = choice, worth
+                best, best_worth = Choice(key, level), worth
         return best
 
     def backlog(self) -> tuple[int, int]:
-        """Tiles, and bytes of their coarsest codes, of which the receiver has nothing or an outdated code."""
-        waiting = [state for key, state in self.states.items() if self._is_waiting(state)]
-        return len(waiting), sum(self._level_bytes[max(state.level, 0)] for state in waiting)
-
-    def _is_waiting(self, state: TileState) -> bool:
+        """Tiles, and bytes of their codes, of which the receiver has nothing or an outdated code."""
         config = self._config
-        has_changed = state.num_unsent >= max(config.min_change * state.num_points, 1)
-        return state.num_points >= config.min_points and (state.is_lost or has_changed)
+        waiting = [
+            state
+            for state in self.states.values()
+            if state.num_points >= config.min_points and state.unsent() >= max(config.min_change, 1e-9)
+        ]
+        return len(waiting), sum(self._level_bytes[state.code.level if state.code else 0] for state in waiting)
 
-    def _best_of(self, key: Key, state: TileState) -> tuple[float, Choice | None]:
-        """The best of: the last code again, a new one of its level, a finer one; worth a byte."""
-        config, options = self._config, []
-        if state.num_points < config.min_points:
-            return 0.0, None
-        unsent, worth = state.num_unsent / state.num_points, state.num_points**WORTH_OF_POINTS
-        if state.is_lost:
-            options.append((worth / max(state.num_bytes, 1), Choice(key, state.level, True)))
-        if self._is_waiting(state):
-            level = max(state.level, 0)
-            options.append((worth * unsent / self._expected_bytes(state), Choice(key, level, False)))
-        finer = state.level + 1
-        if 0 < finer < len(self._level_bytes) and state.num_bytes > LIMITED * self._level_bytes[state.level]:
-            gain = unsent + config.refine_gain * 0.5 ** (finer - 1)
-            options.append((worth * gain / self._level_bytes[finer], Choice(key, finer, False)))
-        return max(options, default=(0.0, None), key=lambda option: option[0])
+    def _best_of(self, state: TileState, now: float) -> tuple[float, int]:
+        """The level whose code brings most for its bytes, and what that is; level -1 if none brings anything."""
+        config, code, unsent = self._config, state.code, state.unsent()
+        if code is None:
+            return self._quality[0] * state.num_points**WORTH_OF_POINTS / self._level_bytes[0], 0
+        best, best_level = 0.0, -1
+        has = self._quality[code.level] * (1.0 - unsent)
+        lasts = 1.0 - min(self._recent(state, now) / state.num_points, 1.0)
+        for level in range(code.level, len(self._level_bytes)):
+            is_update = level == code.level
+            if unsent < max(config.min_change, 1e-9) and (is_update or code.is_finest):
+                continue
+            gain = (self._quality[level] - has) * (lasts if level else 1.0)
+            worth = gain / self._expected_bytes(state, level)
+            if worth > best:
+                best, best_level = worth, level
+        return best * state.num_points**WORTH_OF_POINTS, best_level
 
-    def _expected_bytes(self, state: TileState) -> float:
-        """Bytes of a new code of the tile's level: it grows as the tile has, as far as the level lets it."""
-        if state.level < 0:
-            return self._level_bytes[0]
-        grown = state.num_bytes * (1.0 + state.num_unsent / state.num_points)
-        return max(min(grown, self._level_bytes[state.level]), 1.0)
+    def _expected_bytes(self, state: TileState, level: int) -> float:
+        """Bytes of a new code: those of the tile's last one, grown as the tile has, as far as the level lets it."""
+        if state.code is None or level != state.code.level:
+            return self._level_bytes[level]
+        return max(min(state.code.num_bytes * (1.0 + state.unsent()), self._level_bytes[level]), 1.0)
+
+    def _recent(self, state: TileState, now: float) -> float:
+        return state.recent * math.exp(-max(now - state.changed_at, 0.0) / self._config.settling)
 
     def _asked_for(self, keys: Iterable[Key], now: float) -> list[TileState]:
         """States of tiles that exist and are not on their way just now."""

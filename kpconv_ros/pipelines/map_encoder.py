@@ -19,12 +19,14 @@ from kpconv_ros.codec.tile import TILE_SIZE, TileContent, TileKey
 from kpconv_ros.codec.varint import pack_varint
 from kpconv_ros.config_io import ConfigError, param
 from kpconv_ros.mapping.tile_map import TileMap
-from kpconv_ros.mapping.tile_schedule import Choice, TileSchedule, TileScheduleConfig
+from kpconv_ros.mapping.tile_schedule import Choice, Code, TileSchedule, TileScheduleConfig
 from kpconv_ros.mapping.token_bucket import TokenBucket
 from kpconv_ros.pipelines.tile_codec import CodedTile, TileCodec
 
 Array = NDArray[Any]
 INDEX_TILES = 40  # in one index, about 150 bytes
+LIMITED = 0.6
+"""A code of a smaller share of its level's bytes was as fine as its coder can."""
 NEWS_REPEATS = 2  # indices that tell of what was sent; one may be lost
 
 
@@ -35,7 +37,7 @@ class MapEncoderConfig:
     voxel_size: float = param(0.2, "one point of each such voxel is kept; a part of 20 m without remainder [m]",
                               0.02, 2.0)  # fmt: skip
     max_range: float = param(40.0, "points farther than this from the sensor are left out [m]", 1.0, 1000.0, live=True)
-    levels: tuple[int, ...] = param((500, 1100, 2300, 4600), "most bytes of a tile's codes, coarse to fine", 64, 16000)
+    levels: tuple[int, ...] = param((240, 1100, 2300, 4600), "most bytes of a tile's codes, coarse to fine", 64, 16000)
     rate: float = param(64000.0, "hard cap of what is sent, headers included [bit/s]", 1000.0, 1e9)
     reserve: float = param(0.1, "share of the rate that is left to the middleware's own messages", 0.0, 0.9)
     max_message: int = param(1240, "most bytes of packets in a message, so that it stays below the MTU", 128, 60000)
@@ -65,7 +67,14 @@ class SentTile(NamedTuple):
     distortion: float
     """Chamfer distance, metres."""
     level: int
-    num_points: int
+
+
+class _Made(NamedTuple):
+    """A code of a tile, kept for those who lost it."""
+
+    coded: CodedTile
+    code: Code
+    packets: Sequence[bytes]
 
 
 class MapEncoder:
@@ -92,13 +101,17 @@ class MapEncoder:
         self._position = (0.0, 0.0)
         self._frame = ""
         self._outbox: deque[bytes] = deque()
-        self._codes: dict[TileKey, list[bytes]] = {}
+        self._made: dict[TileKey, dict[int, _Made]] = {}
         self._indexed_at = now - config.index_period
         self._in_turn: deque[TileKey] = deque()
         self._news: dict[TileKey, int] = {}
         self.sent: dict[TileKey, SentTile] = {}
         self.num_bytes = 0
         """Sent so far, with the overhead of messages."""
+        self.sent_of_level: dict[int, tuple[int, int]] = {}
+        """Of each level, how many codes were sent so far, and their bytes without messages."""
+        self.num_encoded = 0
+        """Codes that were made so far."""
 
     def insert(self, points: Array, labels: Array, position: Array, frame: str, now: float) -> int:
         """Add points of a map.
@@ -167,7 +180,7 @@ class MapEncoder:
 
     def _next_packet(self, now: float) -> bytes | None:
         """The first of the outbox, which is filled when it is empty."""
-        if now - self._indexed_at >= self.config.index_period and self._codes:
+        if now - self._indexed_at >= self.config.index_period and self.sent:
             self._indexed_at = now
             self._outbox.appendleft(self._pack_index())
         while not self._outbox:
@@ -178,38 +191,49 @@ class MapEncoder:
         return self._outbox[0]
 
     def _packets_of(self, choice: Choice, now: float) -> Sequence[bytes]:
-        key = TileKey(*choice.key)
-        self._news[key] = NEWS_REPEATS
-        if choice.is_repetition:
-            self._schedule.note_repeated(key, now)
-            return self._codes.get(key, [])
-        found = self._encode(self.tile(key), choice.level)
-        if found is None:
+        key, state = TileKey(*choice.key), self._schedule.states[choice.key]
+        made = self._made.setdefault(key, {}).get(choice.level)
+        if made is None or state.num_changes - made.code.num_changes > self.config.schedule.min_change * state.num_points:
+            made = self._make(key, choice.level)
+        elif made.code.sequence != state.sequence:  # else it goes out again as it is
+            made = self._number(key, made)
+        if made is None:
             self._schedule.note_failed(key, now)
             return []
-        coded, level = found
-        self._sequence += 1
-        packet = Packet(coded.coder.id, coded.coder.decoder_hash, key, self._sequence, coded.payload)
-        packets = [pack_packet(part) for part in split_packet(packet, self.config.max_message - 2)]
-        size = sum(map(len, packets))
-        num_points = len(self._map.tiles[key].voxels)
-        self.sent[key] = SentTile(key, coded.coder.name, size, coded.distortion, level, num_points)
-        if key not in self._codes:
+        self._made[key][made.code.level] = made
+        self._news[key] = NEWS_REPEATS
+        if key not in self.sent:
             self._in_turn.append(key)
-        self._codes[key] = packets
-        self._schedule.note_sent(key, level, self._sequence, size, now)
-        return packets
+        num_bytes = made.code.num_bytes
+        self.sent[key] = SentTile(key, made.coded.coder.name, num_bytes, made.coded.distortion, made.code.level)
+        self._schedule.note_sent(key, made.code, now)
+        codes, total = self.sent_of_level.get(made.code.level, (0, 0))
+        self.sent_of_level[made.code.level] = (codes + 1, total + num_bytes)
+        return made.packets
 
-    def _encode(self, content: TileContent, level: int) -> tuple[CodedTile, int] | None:
+    def _make(self, key: TileKey, level: int) -> _Made | None:
         """A code of a level, or of the first finer one in which the tile can be said; None if it cannot be."""
-        for i in range(level, len(self.config.levels)):
+        content, levels = self.tile(key), self.config.levels
+        self.num_encoded += 1
+        for i in range(level, len(levels)):
             try:
-                coded = self._codec.encode(content, self.config.levels[i])
+                coded = self._codec.encode(content, levels[i])
             except CodecError:  # higher than any coder can say
                 return None
             if coded is not None:
-                return coded, i
+                is_finest = coded.is_finest and len(coded.payload) < LIMITED * levels[i]
+                code = Code(i, 0, 0, self._schedule.states[key].num_changes, is_finest)
+                return self._number(key, _Made(coded, code, []))
         return None
+
+    def _number(self, key: TileKey, made: _Made) -> _Made:
+        """Give a code the next sequence."""
+        self._sequence += 1
+        coder, payload = made.coded.coder, made.coded.payload
+        packet = Packet(coder.id, coder.decoder_hash, key, self._sequence, payload)
+        packets = [pack_packet(part) for part in split_packet(packet, self.config.max_message - 2)]
+        code = made.code._replace(sequence=self._sequence, num_bytes=sum(map(len, packets)))
+        return made._replace(code=code, packets=packets)
 
     def _pack_index(self) -> bytes:
         """What was sent lately, newest first, then others in turn."""
@@ -218,6 +242,6 @@ class MapEncoder:
         for _ in range(min(INDEX_TILES - len(keys), len(self._in_turn))):
             keys.append(self._in_turn[0])
             self._in_turn.rotate(-1)
-        sequences = [(key, self._schedule.states[key].sequence) for key in sorted(set(keys)) if key in self._codes]
+        sequences = [(key, self._schedule.states[key].sequence) for key in sorted(set(keys))]
         payload = pack_index(Index(self._frame, self._sequence, sequences))
         return pack_packet(Packet(INDEX_CODER, 0, TileKey(0, 0), self._sequence, payload))

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from kpconv_ros.codec.latent_payload import (
+    MOST_POINTS,
     LatentTables,
     LatentTile,
     classes_of,
@@ -19,33 +20,41 @@ from kpconv_ros.codec.latent_payload import (
     levels_of,
     most_of,
     pack_tile,
+    parts_of,
     reach_grounds,
     size_of,
     unpack_tile,
 )
+from kpconv_ros.codec.patch_labels import count_label_bits
 from kpconv_ros.codec.subtiles import GROUND_STEP, Subtiles, draw_rows, origins_of, split_tile
 from kpconv_ros.codec.tile import TILE_SIZE, TileContent
 from kpconv_ros.config_io import param
 from kpconv_ros.data.subtile_set import TILE_POINTS
-from kpconv_ros.geometry.distances import mean_nearest_distances
+from kpconv_ros.geometry.distances import mean_nearest_distances, random_directions, sliced_distances
 from kpconv_ros.map_codec_checkpoint import FINE, MapCodec
 from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
 
 Array = NDArray[Any]
+SEAM = 0.06
+"""Decoded points keep off the edges of their sub-tile by about half of their spacing; they are spread by it, metres."""
 CONFIG_SIZE = 2.5
 """Edge of the sub-tiles for which numbers of points are configured, metres; larger ones have more."""
+LABELLED_POINTS = 128
+"""Of a sub-tile, by which its patches find their labels."""
 
 
 @dataclass(frozen=True)
 class LatentTileCoderConfig:
     """How much time encoding takes."""
 
-    steps: int = param(10, "steps of descent on the codes of a tile, after the encoder's guess", 0)
+    steps: int = param(0, "steps of descent on the codes of a tile, after the encoder's guess", 0)
     step_size: float = param(0.1, "of the first one, in steps of rounding", 0.0)
     points: int = param(320, "points of each sub-tile that the encoder looks at", 16)
     target_points: int = param(256, "of these, that a step compares with", 16)
     decoded_points: int = param(12, "points of each patch that a step decodes", 1)
     seed: int = param(0, "of the points and the noise of the steps", 0)
+    directions: int = param(8, "along which a step compares how dense points lie", 1)
+    density_weight: float = param(0.4, "of that, beside the distances to nearest points", 0.0)
     label_bytes: int = param(48, "bytes that are left to the labels of patches", 0)
     least_bytes: int = param(192, "bytes of a tile from which on labels ride along", 0)
 
@@ -89,11 +98,12 @@ class SubtileCoder:
             return None
         if self.config.steps:
             codes = self._fit_level(self._descend(codes), for_codes)
+        labels = None
+        if has_labels:
+            labels = self._label_patches(self._round(codes, codes.tile.level), content)
+            codes = self._fit_level(codes, max_bytes - int(count_label_bits(labels) / 8))
         for level in range(codes.tile.level, -1, -1):
-            tile = self._round(codes, level)
-            if has_labels:
-                tile = tile._replace(labels=self._label_patches(tile, content))
-            payload = pack_tile(tile, self._tables)
+            payload = pack_tile(self._round(codes, level)._replace(labels=labels), self._tables)
             if len(payload) <= max_bytes:
                 return payload
         return self._pack_in_part(self._round(codes, 0), max_bytes) if in_part else None
@@ -109,20 +119,32 @@ class SubtileCoder:
         labels = np.zeros(len(points), np.uint8) if tile.labels is None else tile.labels[subtiles, patches]
         return TileContent(points, labels)
 
-    def _decode_points(self, tile: LatentTile) -> tuple[NDArray[np.float32], Array, Array]:
-        """Return points ``(N, 3)`` in the tile, and to which row of the codes and which patch each belongs."""
-        filled = np.flatnonzero(tile.classes)
+    @torch.inference_mode()
+    def _decode_points(self, tile: LatentTile, most: int = MOST_POINTS) -> tuple[NDArray[np.float32], Array, Array]:
+        """Return points ``(N, 3)`` in the tile, and to which row of the codes and which patch each belongs.
+
+        A sub-tile has evenly spread points of each patch, at most ``most`` together, or all and some of them again.
+        """
+        decoder, filled = self._network.config.decoder, np.flatnonzero(tile.classes)
         codes = self._network.unscale(torch.from_numpy(tile.numbers).float(), self._levels(tile))
-        counts, origins = counts_of(tile.classes), origins_of(tile.grounds)
-        parts = [self._decode_subtile(codes[row], int(counts[i])) + origins[i] for row, i in enumerate(filled)]
+        counts, origins = counts_of(tile, self._tables).clip(max=most), origins_of(tile.grounds)[filled]
+        each = np.minimum(-(-counts // decoder.num_patches), decoder.points_per_patch)  # points of a patch
+        parts: list[Array] = [np.zeros((0, 3))] * len(filled)
+        for number in np.unique(each):
+            rows = torch.from_numpy(draw_rows(decoder.points_per_patch, int(number))).repeat(decoder.num_patches, 1)
+            alike = np.flatnonzero(each == number)
+            decoded = self._network.decode(codes[torch.from_numpy(alike)], rows).transpose(1, 2)  # patches in turn
+            decoded[..., :2] *= 1.0 + SEAM / (0.5 * self._network.config.size)
+            for row, points in zip(alike, decoded.flatten(1, 2).numpy()):
+                parts[row] = points[np.arange(counts[row]) % len(points)] + origins[row]
         points = np.concatenate(parts).astype(np.float32)
         points[:, :2] = points[:, :2].clip(0.0, TILE_SIZE)
-        patches = np.concatenate([np.arange(count) % self._network.config.decoder.num_patches for count in counts])
-        return points, np.repeat(np.arange(len(filled)), counts[filled]), patches
+        patches = np.concatenate([np.arange(count) % decoder.num_patches for count in counts])
+        return points, np.repeat(np.arange(len(filled)), counts), patches
 
     def _label_patches(self, tile: LatentTile, content: TileContent) -> NDArray[np.uint8]:
         """Return the most frequent label of the given points that are nearest to those of a patch, ``(S, K)``."""
-        points, subtiles, patches = self._decode_points(tile)
+        points, subtiles, patches = self._decode_points(tile, LABELLED_POINTS)
         num_patches = self._network.config.decoder.num_patches
         labels = content.labels[cKDTree(content.points).query(points)[1]]
         votes = np.zeros((len(tile.numbers) * num_patches, int(labels.max()) + 1), np.int64)
@@ -142,7 +164,8 @@ class SubtileCoder:
         shares = split.counts[filled] * (TILE_POINTS / split.counts.sum())
         features = describe_subtiles(points, torch.from_numpy(shares).float(), self._network.config)
         finest = len(self._tables.numbers) - 1
-        tile = LatentTile(finest, classes_of(split.counts), split.grounds, np.zeros((len(filled), 0), np.int64))
+        numbers = np.zeros((len(filled), 0), np.int64)
+        tile = LatentTile(finest, classes_of(split.counts), split.grounds, numbers, parts_of(split.counts))
         return Codes(tile, points, self._network.encode(features))
 
     def _fit_level(self, codes: Codes, max_bytes: int) -> Codes:
@@ -174,8 +197,8 @@ class SubtileCoder:
 
     @torch.inference_mode()
     def _round(self, codes: Codes, level: int) -> LatentTile:
-        tile, most = codes.tile._replace(level=level), most_of(self._tables)
-        rounded = self._network.scale(codes.codes, self._levels(tile)).round().clamp(-most, most)
+        tile = codes.tile._replace(level=level)
+        rounded = self._network.scale(codes.codes, self._levels(tile)).round()
         return tile._replace(numbers=rounded.long().numpy())
 
     def _descend(self, codes: Codes) -> Codes:
@@ -190,15 +213,16 @@ class SubtileCoder:
             noisy = scaled + torch.rand(scaled.shape, generator=generator) - 0.5
             targets = torch.randperm(codes.points.shape[1], generator=generator)[: config.target_points * self._more]
             decoded = network.decode(network.unscale(noisy, levels), self._draw_rows(generator)).flatten(1, 2)
-            there, back = mean_nearest_distances(decoded, codes.points[:, targets].contiguous())
+            given = codes.points[:, targets].contiguous()
+            there, back = mean_nearest_distances(decoded, given)
+            density = sliced_distances(decoded, given, random_directions(config.directions, generator))
             bits = network.count_bits(noisy, levels).sum(1)
-            loss = (0.5 * (there + back) + network.prices(levels) * bits).sum()
+            loss = (0.5 * (there + back) + config.density_weight * density + network.prices(levels) * bits).sum()
             (gradient,) = torch.autograd.grad(loss, scaled)
             scaled.grad = gradient * is_used
             optimizer.step()
         with torch.no_grad():
-            gains = network.scale(torch.ones_like(scaled), levels)
-        return codes._replace(codes=scaled.detach() / gains)
+            return codes._replace(codes=scaled / network.gains(levels))
 
     def _draw_rows(self, generator: torch.Generator) -> Tensor:
         decoder = self._network.config.decoder
@@ -208,15 +232,6 @@ class SubtileCoder:
     def _levels(self, tile: LatentTile) -> Tensor:
         """Return the level of each sub-tile that is not empty, in levels of the network, ``(S,)``."""
         return torch.from_numpy(levels_of(tile.level, tile.classes, self._tables)).float() / FINE
-
-    @torch.inference_mode()
-    def _decode_subtile(self, code: Tensor, count: int) -> Array:
-        """Return ``(count, 3)``: evenly spread points of each patch, or all and some of them again."""
-        decoder = self._network.config.decoder
-        each = min(-(-count // decoder.num_patches), decoder.points_per_patch)
-        rows = torch.from_numpy(draw_rows(decoder.points_per_patch, each)).repeat(decoder.num_patches, 1)
-        points = self._network.decode(code[None], rows)[0].transpose(0, 1).flatten(0, 1).numpy()  # patches in turn
-        return points[np.arange(count) % len(points)]
 
 
 def _reach(split: Subtiles) -> Subtiles:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from kpconv_ros.codec.error import CodecError
 from kpconv_ros.codec.tile import TileCoder, TileContent
 from kpconv_ros.config_io import param
 
+DEFAULT_LATENT_MODEL = "street_tiles"
 MEASURED_POINTS = 2000  # of a tile, from which its distortion is measured in each direction
 
 
@@ -24,16 +24,16 @@ MEASURED_POINTS = 2000  # of a tile, from which its distortion is measured in ea
 class TileCodecConfig:
     """Which coders there are. Both ends of a link need the same."""
 
-    latent_model: str = param("", "name or folder of the NeuralQAAD coder of tiles; empty: Draco alone")
-    crossover: float = param(0.06, "bytes a point below which its latents are better than Draco", 0.0, 100.0)
+    latent_model: str = param(DEFAULT_LATENT_MODEL, "name or folder of the NeuralQAAD coder of tiles; empty: Draco "
+                              "alone")  # fmt: skip
 
 
-class CoderRange(NamedTuple):
-    """A coder and up to where it is the best one."""
+@dataclass(frozen=True)
+class TileEncodingConfig(TileCodecConfig):
+    """And how they encode; what decodes need not know."""
 
-    coder: TileCoder
-    max_rate: float
-    """Bytes a point above which the next coder is better."""
+    crossover: int = param(600, "bytes of a tile up to which the coder that comes nearest is taken, above it Draco", 0)
+    latent_steps: int = param(0, "steps of descent on a NeuralQAAD code: ten take half a second of a core", 0, 100)
 
 
 class CodedTile(NamedTuple):
@@ -43,6 +43,8 @@ class CodedTile(NamedTuple):
     payload: bytes
     distortion: float
     """Chamfer distance between tile and decoded tile: mean over both directions, metres."""
+    is_finest: bool
+    """Whether it is of the coder for the most bytes."""
 
 
 def make_codec(config: TileCodecConfig) -> TileCodec:
@@ -51,45 +53,54 @@ def make_codec(config: TileCodecConfig) -> TileCodec:
     Raises:
         CheckpointError: If the model cannot be loaded.
     """
-    draco = CoderRange(DracoCoder(), math.inf)
+    encoding = config if isinstance(config, TileEncodingConfig) else TileEncodingConfig(config.latent_model)
     if not config.latent_model:
-        return TileCodec([draco])
+        return TileCodec([DracoCoder()], encoding.crossover)
     from kpconv_ros.pipelines.latent_tile_coder import LatentTileCoder  # loads torch
+    from kpconv_ros.pipelines.subtile_coder import LatentTileCoderConfig
 
-    return TileCodec([CoderRange(LatentTileCoder.from_pretrained(config.latent_model), config.crossover), draco])
+    steps = LatentTileCoderConfig(steps=encoding.latent_steps)
+    return TileCodec([LatentTileCoder.from_pretrained(config.latent_model, steps), DracoCoder()], encoding.crossover)
 
 
 class TileCodec:
-    """Coders in the order of the rates for which they are the best: latents below the crossover, geometry above."""
+    """Coders from few bytes to many: latents below the crossover, geometry above."""
 
-    def __init__(self, ranges: Sequence[CoderRange] = (CoderRange(DracoCoder(), math.inf),)) -> None:
+    def __init__(self, coders: Sequence[TileCoder] = (DracoCoder(),), crossover: int = 600) -> None:
         """Take the coders.
+
+        Args:
+            coders: The one for the most bytes last.
+            crossover: Bytes of a tile above which that one is asked first.
 
         Raises:
             CodecError: If there is none, or two have the same number.
         """
-        ids = [coder_range.coder.id for coder_range in ranges]
+        ids = [coder.id for coder in coders]
         if not ids or len(set(ids)) != len(ids) or 0 in ids:
             raise CodecError(f"got coders {ids}, expected at least one, each number once and none 0")
-        self._ranges = tuple(ranges)
-        self._coder_of_id = {coder_range.coder.id: coder_range.coder for coder_range in ranges}
+        self._coders, self._crossover = tuple(coders), crossover
+        self._coder_of_id = dict(zip(ids, coders))
 
     def encode(self, content: TileContent, max_bytes: int) -> CodedTile | None:
         """Code a tile; None if no coder can do it in so few bytes.
 
-        The coder whose range holds the rate is asked first, then those of higher rates, then those of lower ones.
+        Up to the crossover the coder that comes nearest is taken, above it the last one that can.
 
         Raises:
             CodecError: If the content is no tile.
         """
-        rate = max_bytes / max(len(content.points), 1)
-        first = next((i for i, found in enumerate(self._ranges) if rate <= found.max_rate), len(self._ranges) - 1)
-        for coder_range in (*self._ranges[first:], *reversed(self._ranges[:first])):
-            payload = coder_range.coder.encode(content, max_bytes)
-            if payload is not None:
-                decoded = coder_range.coder.decode(payload)
-                return CodedTile(coder_range.coder, payload, chamfer_distance(content, decoded))
-        return None
+        best: CodedTile | None = None
+        for coder in reversed(self._coders):
+            payload = coder.encode(content, max_bytes)
+            if payload is None:
+                continue
+            distortion = chamfer_distance(content, coder.decode(payload))
+            if best is None or distortion < best.distortion:
+                best = CodedTile(coder, payload, distortion, coder is self._coders[-1])
+            if max_bytes > self._crossover:
+                break
+        return best
 
     def decode(self, coder_id: int, decoder_hash: int, payload: bytes) -> TileContent:
         """The tile of a payload.
