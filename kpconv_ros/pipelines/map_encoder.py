@@ -193,7 +193,10 @@ class MapEncoder:
     def _packets_of(self, choice: Choice, now: float) -> Sequence[bytes]:
         key, state = TileKey(*choice.key), self._schedule.states[choice.key]
         made = self._made.setdefault(key, {}).get(choice.level)
-        if made is None or state.num_changes - made.code.num_changes > self.config.schedule.min_change * state.num_points:
+        if (
+            made is None
+            or state.num_changes - made.code.num_changes > self.config.schedule.min_change * state.num_points
+        ):
             made = self._make(key, choice.level)
         elif made.code.sequence != state.sequence:  # else it goes out again as it is
             made = self._number(key, made)
