@@ -30,7 +30,7 @@ from kpconv_ros.evaluation.replay.tile_scores import (
 from kpconv_ros.geometry.se3 import transform_points
 from kpconv_ros.mapping.tile_map import TileMap
 from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
-from kpconv_ros.pipelines.tile_codec import TileCodec, TileCodecConfig, make_codec
+from kpconv_ros.pipelines.tile_codec import TileCodec, TileEncodingConfig, make_codec
 
 Array = NDArray[Any]
 Tiles = dict[TileKey, TileContent]
@@ -48,7 +48,7 @@ class LinkConfigs(NamedTuple):
     """How a map is sent."""
 
     encoder: MapEncoderConfig
-    codec: TileCodecConfig
+    codec: TileEncodingConfig
 
 
 class SentCode(NamedTuple):
@@ -74,7 +74,7 @@ def link_configs(parameters: Mapping[str, str]) -> LinkConfigs:
     Raises:
         ConfigError: If one is unknown or wrong.
     """
-    of_codec = {field.name for field in dataclasses.fields(TileCodecConfig)}
+    of_codec = {field.name for field in dataclasses.fields(TileEncodingConfig)}
     encoder: dict[str, Any] = {}
     codec: dict[str, Any] = {}
     for name, value in values_of(parameters).items():
@@ -87,7 +87,7 @@ def link_configs(parameters: Mapping[str, str]) -> LinkConfigs:
             encoder[name] = value
     return LinkConfigs(
         config_from_mapping(MapEncoderConfig, encoder, "transmit"),
-        config_from_mapping(TileCodecConfig, codec, "transmit"),
+        config_from_mapping(TileEncodingConfig, codec, "transmit"),
     )
 
 

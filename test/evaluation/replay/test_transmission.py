@@ -189,8 +189,8 @@ def test_some_of_many_are_taken_evenly():
 
 
 def test_parameters_are_those_of_the_encoder_and_its_coders():
-    configs = link_configs({"rate": "9000.0", "burst": "5.0", "schedule.near": "12.0", "crossover": "0.5"})
-    assert (configs.encoder.rate, configs.encoder.schedule.near, configs.codec.crossover) == (9000.0, 12.0, 0.5)
+    configs = link_configs({"rate": "9000.0", "burst": "5.0", "schedule.near": "12.0", "crossover": "900"})
+    assert (configs.encoder.rate, configs.encoder.schedule.near, configs.codec.crossover) == (9000.0, 12.0, 900)
     with pytest.raises(ConfigError, match="unknown key 'bitrate'"):
         link_configs({"bitrate": "1.0"})
 
