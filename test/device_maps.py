@@ -114,12 +114,9 @@ class ArrayVoting:
     def add_votes(self, picked: PickedSphere, probabilities: Array) -> None:
         from kpconv_ros.mapping.device_sphere_voting import SphereBatch
 
-        sphere = picked.sphere
-        batch = SphereBatch(
-            [len(sphere.voxels)], tensor_of(sphere.voxels), torch.zeros(len(sphere.voxels), dtype=torch.int64).to(device()),
-            tensor_of(sphere.points), tensor_of(picked.center[None]), torch.tensor([picked.reach]).double().to(device()),
-            tensor_of(sphere.intensity), tensor_of(sphere.ranges),
-        )  # fmt: skip
+        sphere, num = picked.sphere, len(picked.sphere.voxels)
+        arrays = (sphere.voxels, np.zeros(num, np.int64), sphere.points, picked.center[None], np.array([picked.reach]))
+        batch = SphereBatch([num], *map(tensor_of, (*arrays, sphere.intensity, sphere.ranges)))
         self.voting.add_votes(batch, tensor_of(probabilities, torch.float32))
 
     def label_points(self, voxel_of_point: Array) -> tuple[Array, Array]:

@@ -52,7 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "model_folder", "shape_checkpoint"}
     | {"sampling_checkpoint", "networks", "registration"}  # samplers are compared inside their tasks
     | {"codec", "mapping", "map_codec_checkpoint"},  # tiles that came over a link are compared with those of the map
-    "nodes": {"pipelines", "mapping", "registration", "codec", "data", "config_io", "checkpoint"}
+    "viewing": {"data", "config_io"},
+    "nodes": {"pipelines", "mapping", "registration", "codec", "data", "config_io", "checkpoint", "viewing"}
     | {"model_folder", "msg", "srv"},  # generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }

@@ -66,7 +66,7 @@ def _find_corner(cell_size: float, *clouds: Floats) -> NDArray[np.float64]:
         raise ValueError(
             f"points: expected finite ones within 2^62 cells of {cell_size} m, got {low.tolist()} to {high.tolist()}"
         )
-    return low
+    return np.asarray(low)
 
 
 def sort_into_cells(points: Floats, low: NDArray[np.float64], cell_size: float) -> Cells:

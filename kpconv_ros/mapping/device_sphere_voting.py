@@ -117,7 +117,9 @@ class DeviceSphereVoting:
         self._seen_cells = torch.where(self._is_near[cells.seen], cells.seen, -1)
         cell_of_seen = cells.find(self.voxels.points_of(self.voxels.seen))
         counts = torch.zeros(cells.capacity + 2, device=self.device)
-        self._seen_in_cell = counts.index_add_(0, cell_of_seen + 1, torch.ones_like(cell_of_seen, dtype=counts.dtype))[1:]
+        self._seen_in_cell = counts.index_add_(0, cell_of_seen + 1, torch.ones_like(cell_of_seen, dtype=counts.dtype))[
+            1:
+        ]
         rank = self._is_near.cumsum(0) - 1
         rows = torch.arange(len(rank), device=self.device)
         self._load_cells = compact(rows, self._is_near & (rank % LOAD_STRIDE == 0), -(-len(rank) // LOAD_STRIDE))
@@ -196,9 +198,7 @@ class DeviceSphereVoting:
     def _batch_of(self, picked: _Round, sizes: list[int]) -> SphereBatch:
         num, total = len(sizes), sum(sizes)
         rows, columns = picked.rows[:total], self.voxels.columns
-        spheres = torch.repeat_interleave(
-            torch.arange(num, device=self.device), picked.sizes[:num], output_size=total
-        )
+        spheres = torch.repeat_interleave(torch.arange(num, device=self.device), picked.sizes[:num], output_size=total)
         points = (columns["points"][rows] - picked.centers[spheres]).float()
         return SphereBatch(
             sizes, rows, spheres, points, picked.centers[:num], picked.reaches[:num],
@@ -225,7 +225,10 @@ class DeviceSphereVoting:
         candidates = compact(self._seen_cells, waiting & (rank % stride == 0), NUM_CANDIDATES)
         centers = columns["points"][candidates].contiguous()
         missing = (1.0 - columns["potential"]).clamp(min=0.0) * self._seen_in_cell
-        sums = (columns["points"], self._seen_cells, missing), (columns["points"], self._load_cells, torch.ones_like(missing))
+        sums = (
+            (columns["points"], self._seen_cells, missing),
+            (columns["points"], self._load_cells, torch.ones_like(missing)),
+        )
         gain, load = (sum_within(centers, *what, self._squared_radius, i == 0) for i, what in enumerate(sums))
         price = load * LOAD_STRIDE * self.voxels.count / self.cells.count.clamp(min=1)
         value = (gain / (BASE_LOAD + price.clamp(max=max_points))).masked_fill(candidates < 0, -1.0)
@@ -241,7 +244,7 @@ class DeviceSphereVoting:
         return torch.where(neighbor >= 0, near_labels, labels), torch.where(neighbor >= 0, near_confidence, confidence)
 
     def _nearest_voted_cell(self) -> Tensor:
-        """Return, for each seen cell, the nearest voted one within a sphere radius; ``(capacity + 1,)``, -1 for none."""
+        """Return, for each seen cell, the nearest voted one within a sphere radius, else -1; ``(capacity + 1,)``."""
         cells, radius = self.cells, self.config.sphere_radius
         is_cell, is_voted = cells.is_voxel(), cells.columns["vote_weight"] > 0
         points = (cells.columns["points"] - self._sensor).float()

@@ -48,11 +48,16 @@ def viewer(value: dict[str, str], **topics: str) -> list[Any]:
         name="view",
         namespace=value.get("namespace", ""),
         parameters=[value["viewer_params_file"], {"use_sim_time": as_bool(value["use_sim_time"])}],
-        remappings=[(TOPICS[name], topic) for name, topic in topics.items() if topic != TOPICS[name]],
+        remappings=viewer_remappings(topics),
         output="screen",
         emulate_tty=True,
     )
     return [node]
+
+
+def viewer_remappings(topics: dict[str, str]) -> list[tuple[str, str]]:
+    """The remaps that have the node ``view`` show ``topics``, which go by their short names."""
+    return [(TOPICS[name], topic) for name, topic in topics.items() if topic != TOPICS[name]]
 
 
 def fastdds_profile(share: Path, profile: Path | None = None) -> list[Any]:

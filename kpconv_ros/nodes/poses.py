@@ -71,6 +71,10 @@ class PoseSource(Protocol):
         """Whether anything was heard that could give poses."""
         ...
 
+    def check_frame(self, frame_id: str) -> None:
+        """Raise `PoseError` if it is known beforehand that there is no pose for clouds of a frame; any thread."""
+        ...
+
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header; raises `PoseError`."""
         ...
@@ -96,6 +100,11 @@ class OdometryPoses:
     def is_there(self) -> bool:
         """Whether odometry came."""
         return len(self._buffer) > 0
+
+    def check_frame(self, frame_id: str) -> None:
+        """Raise `PoseError` if clouds of a frame have no pose in the odometry that came."""
+        if self._child_frame:
+            self._extrinsic_of(frame_id)
 
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header."""
@@ -152,6 +161,9 @@ class TfPoses:
         """Whether the map frame is known to TF."""
         return self._buffer.knows(self._config.map_frame)
 
+    def check_frame(self, frame_id: str) -> None:
+        """TF tells only when it is asked for a time."""
+
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header."""
         map_frame, stamp = self._config.map_frame, Time.from_msg(header.stamp)
@@ -189,6 +201,15 @@ class PoseFinder:
     def source(self) -> str:
         """What poses come from now: "tf", "odometry" or "none"."""
         return self._kept.name if self._kept is not None else "none"
+
+    def check_frame(self, frame_id: str) -> None:
+        """Refuse clouds of a frame that the source in use has no poses for; any thread.
+
+        Raises:
+            PoseError: With what was got and expected.
+        """
+        if self._kept is not None:
+            self._kept.check_frame(frame_id)
 
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header.

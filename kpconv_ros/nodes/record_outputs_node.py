@@ -30,6 +30,7 @@ from kpconv_ros.data.cdr_messages import stamp_of_cdr
 from kpconv_ros.data.label_stream import LABELS_SUFFIX, LabelStreamWriter
 from kpconv_ros.data.pointcloud2 import read_points
 from kpconv_ros.nodes import outputs, register_outputs
+from kpconv_ros.nodes.array_file import write_arrays
 from kpconv_ros.nodes.link_recorder import DECODED_TOPIC, LATENTS_TOPIC, LinkRecorder
 from kpconv_ros.nodes.parameters import check_no_unknown_parameters, declare_config
 from kpconv_ros.nodes.pose_msg import matrix_of_pose
@@ -198,10 +199,7 @@ class RecordOutputsNode(Node):
             **self._map,
             **(self._link.arrays() if self._link is not None else {}),
         }
-        unfinished = self.output.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            np.savez(file, **arrays)
-        unfinished.replace(self.output)
+        write_arrays(self.output, arrays)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

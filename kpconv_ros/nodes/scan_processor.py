@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rclpy.clock import Clock
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -71,14 +70,12 @@ class ScanProcessor:
         config = self._config_of_node()
         started = time.perf_counter()
         cloud = read_points(message)
-        intensity = self._intensity_of(cloud, config)
-        if len(cloud.xyz) > config.max_points:
-            raise PointCloud2Error(f"got {len(cloud.xyz)} points, expected at most max_points = {config.max_points}")
+        self._check(cloud, config)
         asked = time.perf_counter()
         pose = self._poses.find(message.header)
         self._pose_wait_ms = 1e3 * (time.perf_counter() - asked)
         read_ms = 1e3 * (time.perf_counter() - started)
-        scan = self._segment(cloud, intensity, pose, message.header)
+        scan = self._segment(cloud, config.intensity_scale, pose, message.header)
         publishing = time.perf_counter()
         kept = kept_labels(self._manifest.classes, config.classes_kept, config.classes_removed)
         self._outputs.publish_scan(message.header, cloud, scan.labels, scan.confidence, kept)
@@ -105,32 +102,27 @@ class ScanProcessor:
         self.segmenter.reset()
         self._map_is_new = False
 
-    def _segment(
-        self, cloud: CloudFields, intensity: npt.NDArray[np.float32] | None, pose: ScanPose, header: Header
-    ) -> LabelledScan:
+    def _segment(self, cloud: CloudFields, intensity_scale: float, pose: ScanPose, header: Header) -> LabelledScan:
         if pose.map_frame != self._map_frame:
             self.segmenter.reset()
             self._map_frame = pose.map_frame
         began_anew, self._beginning = pose.beginning != self._beginning, pose.beginning
         if began_anew:
             self.segmenter.reset()
-        if len(cloud.xyz) == 0:
+        if len(cloud.points) == 0:
             timings_ms = dict.fromkeys(("preprocess", "inference", "postprocess", "total"), 0.0)
             return LabelledScan(np.zeros(0, np.uint8), np.zeros(0, np.float32), timings_ms, 0, 0, began_anew)
         self._map_stamp = seconds_of(header.stamp)
         self._map_is_new = True
-        scan = self.segmenter.process(cloud.xyz, intensity, pose.T_map_sensor, self._map_stamp)
+        scan = self.segmenter.process_cloud(cloud, pose.T_map_sensor, self._map_stamp, intensity_scale)
         return dataclasses.replace(scan, was_reset=scan.was_reset or began_anew)
 
-    def _intensity_of(self, cloud: CloudFields, config: SegmentConfig) -> npt.NDArray[np.float32] | None:
-        if cloud.intensity is None:
-            if "intensity" in self._manifest.features and len(cloud.xyz):
-                names = [field.name for field in cloud.fields]
-                raise PointCloud2Error(f"got fields {names}, expected an intensity, which the model needs")
-            return None
-        if config.intensity_scale == 0.0:
-            return cloud.intensity
-        return cloud.intensity * np.float32(self._manifest.intensity_scale / config.intensity_scale)
+    def _check(self, cloud: CloudFields, config: SegmentConfig) -> None:
+        if len(cloud.points) > config.max_points:
+            raise PointCloud2Error(f"got {len(cloud.points)} points, expected at most max_points = {config.max_points}")
+        if cloud.intensity_name is None and "intensity" in self._manifest.features and len(cloud.points):
+            names = [field.name for field in cloud.fields]
+            raise PointCloud2Error(f"got fields {names}, expected an intensity, which the model needs")
 
     def _finish(
         self, scan: LabelledScan, timings_ms: dict[str, float], pose: ScanPose, header: Header, config: SegmentConfig

@@ -90,7 +90,7 @@ class SegmentNode(ScanNode[SegmentConfig]):
             self.get_clock(),
             lambda: self._settings.config,
         )
-        return Work(processor.process, processor.publish_map_if_due, processor.reset)
+        return Work(processor.process, processor.publish_map_if_due, processor.reset, self._poses.check_frame)
 
     def end_work(self) -> None:
         """Listen to poses no more."""

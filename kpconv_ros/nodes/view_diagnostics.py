@@ -10,7 +10,7 @@ from typing import NamedTuple
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 LEVELS = {DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "WARN", DiagnosticStatus.ERROR: "ERROR"}
-COUNTED = ("received", "processed", "dropped", "refused")
+COUNTED = ("received", "dropped", "refused")
 SENT, CAP, TOTAL = "sent_kb", "cap_kbit_s", "total_ms"
 
 

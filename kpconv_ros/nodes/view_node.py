@@ -57,6 +57,7 @@ class ViewNode(Node):
             ViewError: If the page cannot be served.
             ImportError: If rerun-sdk is not installed.
         """
+        self._closers: list[Callable[[], None]] = []
         super().__init__("view")
         self.config = declare_config(self, ViewConfig)
         pose_config = declare_config(self, PoseConfig)
@@ -70,6 +71,7 @@ class ViewNode(Node):
         self._points: AdaptiveSubscription | None = None
         self._serve()
         self._worker: Worker[bool] = Worker(self._draw, self._complain)
+        self._closers.append(self._worker.stop)
         self._poses = PoseFinder(self, pose_config, TOPICS["odometry"])
         self._subscribe()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -78,9 +80,8 @@ class ViewNode(Node):
 
     def destroy_node(self) -> None:
         """End the page and the drawing before the node goes."""
-        self._worker.stop()
-        self._page.close()
-        self._scene.close()
+        while self._closers:
+            self._closers.pop()()
         super().destroy_node()
 
     def _serve(self) -> None:
@@ -92,7 +93,8 @@ class ViewNode(Node):
         address, port = self.config.address, self.config.port
         check_ports(address, (port, port + 1, port + 2))
         self._scene = Scene(self.config)
-        self._page = PageServer(address, port, self._scene.classes, self._set_hidden)
+        self._closers.append(self._scene.close)
+        self._closers.append(PageServer(address, port, self._scene.classes, self._set_hidden).close)
         url = f"http://{'localhost' if address in ('127.0.0.1', '0.0.0.0') else address}:{port}"
         self.get_logger().info(f"live view on {url}")
         if self.config.open_browser and not webbrowser.open(url):
@@ -115,6 +117,14 @@ class ViewNode(Node):
             return
         self.create_subscription(label_info, TOPICS["label_info"], self._keep("label_info"), latched_qos())
 
+    def listen_to_points(self, wanted: bool) -> None:
+        """Listen to raw clouds, or no more."""
+        if wanted and self._points is None:
+            self._points = AdaptiveSubscription(self, PointCloud2, TOPICS["points"], self._keep("points"), depth=1)
+        elif not wanted and self._points is not None:
+            self._points.destroy()
+            self._points = None
+
     # --- in the executor's thread
 
     def _keep(self, name: str) -> Callable[[Any], None]:
@@ -132,16 +142,10 @@ class ViewNode(Node):
             self._worker.slot.put(True)
 
     def _follow_publishers(self) -> None:
-        """Listen to raw clouds, or no more."""
         now = time.monotonic()
         if self.count_publishers(self._labels.topic_name):
             self._labels_seen_at = now
-        wants_points = now - self._labels_seen_at > LABELS_PATIENCE
-        if wants_points and self._points is None:
-            self._points = AdaptiveSubscription(self, PointCloud2, TOPICS["points"], self._keep("points"), depth=1)
-        elif not wants_points and self._points is not None:
-            self._points.destroy()
-            self._points = None
+        self.listen_to_points(now - self._labels_seen_at > LABELS_PATIENCE)
 
     # --- in the worker's thread
 

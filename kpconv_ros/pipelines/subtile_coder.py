@@ -35,6 +35,8 @@ from kpconv_ros.map_codec_checkpoint import FINE, MapCodec
 from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
 
 Array = NDArray[Any]
+SEAM = 0.06
+"""Decoded points keep off the edges of their sub-tile by about half of their spacing; they are spread by it, metres."""
 CONFIG_SIZE = 2.5
 """Edge of the sub-tiles for which numbers of points are configured, metres; larger ones have more."""
 LABELLED_POINTS = 128
@@ -45,7 +47,7 @@ LABELLED_POINTS = 128
 class LatentTileCoderConfig:
     """How much time encoding takes."""
 
-    steps: int = param(10, "steps of descent on the codes of a tile, after the encoder's guess", 0)
+    steps: int = param(0, "steps of descent on the codes of a tile, after the encoder's guess", 0)
     step_size: float = param(0.1, "of the first one, in steps of rounding", 0.0)
     points: int = param(320, "points of each sub-tile that the encoder looks at", 16)
     target_points: int = param(256, "of these, that a step compares with", 16)
@@ -131,8 +133,9 @@ class SubtileCoder:
         for number in np.unique(each):
             rows = torch.from_numpy(draw_rows(decoder.points_per_patch, int(number))).repeat(decoder.num_patches, 1)
             alike = np.flatnonzero(each == number)
-            decoded = self._network.decode(codes[torch.from_numpy(alike)], rows)
-            for row, points in zip(alike, decoded.transpose(1, 2).flatten(1, 2).numpy()):  # patches in turn
+            decoded = self._network.decode(codes[torch.from_numpy(alike)], rows).transpose(1, 2)  # patches in turn
+            decoded[..., :2] *= 1.0 + SEAM / (0.5 * self._network.config.size)
+            for row, points in zip(alike, decoded.flatten(1, 2).numpy()):
                 parts[row] = points[np.arange(counts[row]) % len(points)] + origins[row]
         points = np.concatenate(parts).astype(np.float32)
         points[:, :2] = points[:, :2].clip(0.0, TILE_SIZE)

@@ -7,6 +7,7 @@ Everything below ``world`` is in one fixed frame. Only one thread may draw.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ MIN_STEP, MAX_STEP = 0.2, 50.0  # m between two places of the way; a longer one 
 SENSOR_AXES = 2.0  # m
 EYE = (-25.0, -12.0, 20.0)  # m from the sensor, at first
 PLOTTED = 60.0  # s
+CLOSE_PATIENCE = 5.0  # s
 NO_LABEL = -1  # clouds without labels
 ALONE, WHOLE, POSED = range(3)  # who says what the fixed frame is: a scan without a pose, a map, a scan with one
 
@@ -70,15 +72,23 @@ class Scene:
         self._way: deque[NDArray[np.float64]] = deque(maxlen=config.path_points)
 
     def close(self) -> None:
-        """Write what waits, and end."""
-        self._recording.flush(timeout_sec=5.0)
+        """Write what waits, unless a browser is too slow to take it, and end."""
+        with contextlib.suppress(RuntimeError, TimeoutError):
+            self._recording.flush(timeout_sec=CLOSE_PATIENCE)
         self._recording.disconnect()
 
     def set_classes(self, names: Mapping[int, str], colors: Mapping[int, tuple[int, int, int]]) -> None:
-        """Say what labels mean; clouds drawn from now on have these names and colours (red, green, blue, 0-255)."""
-        for layer in SIZES:
-            self._clear_layer(layer)
+        """Say what labels mean, also of what is drawn already; colours are red, green, blue, 0-255."""
+        if (self._names, self._colors) == (names, colors):
+            return
+        self._tell_time()
+        for layer, parts in self._drawn.items():
+            for label in parts:
+                self._recording.log(self._entity(layer, label), rr.Clear(recursive=False))
         self._names, self._colors = dict(names), dict(colors)
+        for layer, parts in self._drawn.items():
+            for label, part in parts.items():
+                self._log_part(layer, label, part)
 
     def classes(self) -> list[ClassEntry]:
         """The legend: every class that is drawn or hidden, by label."""
@@ -189,12 +199,6 @@ class Scene:
             return
         size = rr.Radius.ui_points(SIZES[layer] / 2)
         self._recording.log(entity, rr.Points3D(points, colors=self._color(label), radii=size))
-
-    def _clear_layer(self, layer: str) -> None:
-        self._tell_time()
-        for label in self._drawn[layer]:
-            self._recording.log(self._entity(layer, label), rr.Clear(recursive=False))
-        self._drawn[layer] = {}
 
     def _draw_line(self, name: str, positions: Any, color: tuple[int, int, int]) -> None:
         line = rr.LineStrips3D([np.asarray(positions)], colors=color, radii=rr.Radius.ui_points(1.5))

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from kpconv_ros.evaluation.replay.options import add_arguments, options_of
+from kpconv_ros.nodes.view_topics import TOPICS
 
 NODE_FILES = ("segment", "register", "demo", "transmit", "receive", "perception")
 FILES = (*NODE_FILES, "replay")
@@ -35,6 +36,14 @@ def test_it_parses_and_every_argument_has_a_default_and_a_description(path):
 
 def test_simulated_time_is_off_by_default(path):
     assert arguments_of(path)["use_sim_time"][0].value == "false"
+
+
+def test_the_live_view_is_off_by_default_and_is_started_by_the_shared_function(path):
+    arguments, tree = arguments_of(path), ast.parse(path.read_text())
+    assert arguments["viewer"][0].value == "false" and "viewer_params_file" in arguments
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "viewer"]
+    assert len(calls) == (0 if path.name.startswith("demo") else 1)  # demo passes its arguments on to segment
+    assert {keyword.arg for call in calls for keyword in call.keywords} <= set(TOPICS)
 
 
 def test_every_file_of_config_that_it_names_exists(path, repository):
@@ -134,7 +143,7 @@ def test_launch_makes_its_nodes(repository, name):
 
     source = PythonLaunchDescriptionSource(str(repository / "launch" / f"{name}.launch.py"))
     context = launch.LaunchContext()
-    arguments = [] if name in ("transmit", "receive") else [("rviz", "false")]
+    arguments = [("viewer", "true")] + ([] if name in ("transmit", "receive") else [("rviz", "false")])
     if name in ("segment", "register"):
         arguments += [("simulator", "true"), ("bag", "some.mcap")]
     if name == "register":
@@ -145,11 +154,11 @@ def test_launch_makes_its_nodes(repository, name):
         arguments += [("simulator", "true"), ("receiver", "true"), ("moving_classes", "car,person")]
     executables = executables_of(IncludeLaunchDescription(source, launch_arguments=arguments), context)
     expected = {
-        "segment": ["rviz2", "segment", "rviz2", "register", "simulate", "replay"],
-        "register": ["rviz2", "register", "simulate", "replay"],
-        "demo": ["rviz2", "segment", "simulate"],
-        "transmit": ["encode"],
-        "receive": ["decode"],
+        "segment": ["rviz2", "segment", "view", "rviz2", "register", "simulate", "replay"],
+        "register": ["rviz2", "register", "view", "simulate", "replay"],
+        "demo": ["rviz2", "segment", "view", "simulate"],
+        "transmit": ["encode", "view"],
+        "receive": ["decode", "view"],
         "perception": ["encode", "decode", "rviz2", "segment", "rviz2", "register", "simulate"],
     }
     assert executables == expected[name]

@@ -22,6 +22,7 @@ from kpconv_ros.evaluation.live_run import ros_parameters  # noqa: E402
 from kpconv_ros.evaluation.node_processes import NodeProcesses, end_of_log  # noqa: E402
 
 pytestmark = [pytest.mark.ros, pytest.mark.slow]
+START_PATIENCE = 8 * PATIENCE  # compiling what is not in the cache yet
 
 
 class Robot:
@@ -63,13 +64,19 @@ def robot(context, model_folder, tmp_path_factory):
         try:
             robot.start("register")
             robot.start("segment")
-            lidar.next_labels(2 * PATIENCE)
+            lidar.next_labels(START_PATIENCE)
             yield robot
             for name, node in nodes.nodes.items():
                 assert node.process.poll() is None, f"{name} ended:\n{end_of_log(node.log)}"
                 assert "Traceback" not in node.log.read_text(), end_of_log(node.log, 60)
         finally:
             lidar.stop()
+
+
+@pytest.fixture(autouse=True)
+def _heal(robot):
+    yield
+    robot.lidar.heal()
 
 
 def resets(robot, node="segment"):
@@ -141,10 +148,11 @@ def test_another_frame_is_refused_until_the_odometry_is_told_to_begin_anew(robot
 def test_the_clock_jumping_back_begins_anew(robot):
     beginnings, reset = robot.assert_goes_on(), {node: resets(robot, node) for node in ("register", "segment")}
     robot.lidar.change(stamp=robot.lidar.stamp - 500.05)
+    begun = len(robot.lidar.heard[LABELS])
     assert robot.assert_goes_on() == beginnings + 1
     for node, number in reset.items():
         robot.lidar.wait_for_values(node, lambda values, number=number: int(values["resets"]) == number + 1)
-    assert robot.lidar.share_of_map_on_street() > 0.99
+    assert robot.lidar.share_of_map_on_street(begun) > 0.99
 
 
 def test_a_killed_segment_node_comes_back_under_load(robot):
@@ -152,22 +160,22 @@ def test_a_killed_segment_node_comes_back_under_load(robot):
     first = robot.lidar.next_odometry()  # the other one goes on
     heard = len(robot.lidar.heard[LABELS])
     robot.start("segment")
-    beginnings = robot.assert_goes_on()
-    assert len(robot.lidar.heard[LABELS]) > heard and beginnings == robot.lidar.check_odometry()
-    assert robot.lidar.share_of_map_on_street() > 0.99 and first.header.frame_id == "odom"
+    robot.lidar.next_labels(START_PATIENCE)
+    robot.assert_goes_on()
+    assert robot.lidar.share_of_map_on_street(heard) > 0.99 and first.header.frame_id == "odom"
 
 
 def test_a_killed_register_node_comes_back_and_no_map_mixes_its_two_frames(robot):
     beginnings, reset = robot.assert_goes_on(), resets(robot)
     robot.kill("register")
     robot.lidar.wait_for_values("segment", lambda values: "no odometry within" in values["last_error"])
-    last, heard = robot.lidar.heard[LABELS][-1], len(robot.lidar.heard[LABELS])
+    heard, placed = len(robot.lidar.heard[LABELS]), len(robot.lidar.heard[ODOMETRY])
+    assert len(robot.lidar.heard[ODOMETRY]) == placed  # the dead place nothing
     robot.start("register")
+    robot.lidar.next_odometry(START_PATIENCE)
     assert robot.assert_goes_on() == beginnings + 1
     robot.lidar.wait_for_values("segment", lambda values: int(values["resets"]) == reset + 1)
-    first = robot.lidar.heard[LABELS][heard]
-    assert first.header.stamp != last.header.stamp
-    assert robot.lidar.share_of_map_on_street() > 0.99
+    assert robot.lidar.share_of_map_on_street(heard) > 0.99
 
 
 def test_a_full_disk_leaves_the_old_map_and_the_node_as_they_were(robot, tmp_path):
@@ -184,7 +192,7 @@ def test_a_full_disk_leaves_the_old_map_and_the_node_as_they_were(robot, tmp_pat
         answer = ask()
     finally:
         resource.prlimit(process, resource.RLIMIT_FSIZE, unlimited)
-    assert not answer.success and "too large" in answer.message.lower()
+    assert not answer.success and "is the disk full?" in answer.message
     assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
     robot.assert_goes_on()
     answer = ask()

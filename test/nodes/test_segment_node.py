@@ -244,13 +244,13 @@ def test_two_million_points_are_labelled(probe, street):
 
 
 def test_an_exception_in_the_pipeline_is_told_and_the_node_goes_on(probe, segment, street):
-    process = segment.node._segmenter.process
+    process = segment.node._segmenter.process_cloud
 
     def fail(*arguments):
-        segment.node._segmenter.process = process
+        segment.node._segmenter.process_cloud = process
         raise RuntimeError("the scan was not read")
 
-    segment.node._segmenter.process = fail
+    segment.node._segmenter.process_cloud = fail
     probe.send(street())
     probe.wait_for_error("RuntimeError: the scan was not read")
     probe.assert_goes_on()

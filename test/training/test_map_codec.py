@@ -73,13 +73,13 @@ def test_a_resumed_training_ends_at_the_same_weights_and_tables(tmp_path: Path) 
 
 
 def test_training_brings_boxes_nearer_and_the_exported_coder_tells_a_tile_of_them(tmp_path: Path) -> None:
-    config = dataclasses.replace(CONFIG, steps=300, batch=16, learning_rate=5e-3, average=0.9)
+    config = dataclasses.replace(CONFIG, steps=150, batch=16, learning_rate=8e-3, average=0.9)
     generator = np.random.default_rng(1)
     middles = np.stack(np.meshgrid(*[np.arange(4) * 5 + 2.5] * 2), -1).reshape(-1, 2)
     cloud = np.concatenate([make_box(generator, 400) + [*middle, 0.0] for middle in middles]).astype(np.float32)
     tile = TileContent(cloud, np.zeros(len(cloud), np.uint8))
     chamfers = []
-    for steps in (1, 300):
+    for steps in (1, 150):
         changed, out = dataclasses.replace(config, steps=steps), tmp_path / str(steps)
         run_training(changed, out, lambda changed=changed, out=out: MapCodecTraining(changed, out))  # type: ignore[misc]
         coder = LatentTileCoder.from_pretrained(str(out / "tiny"), LatentTileCoderConfig(steps=0))
@@ -90,8 +90,8 @@ def test_training_brings_boxes_nearer_and_the_exported_coder_tells_a_tile_of_the
 
 
 def test_the_price_of_bits_is_paid_at_the_coarsest_level(tmp_path: Path) -> None:
-    training = MapCodecTraining(dataclasses.replace(CONFIG, steps=120, learning_rate=5e-3), tmp_path)
-    parts = [training.train_step(training.draw_batch(step)) for step in range(120)]
+    training = MapCodecTraining(dataclasses.replace(CONFIG, steps=80, learning_rate=8e-3), tmp_path)
+    parts = [training.train_step(training.draw_batch(step)) for step in range(80)]
     late = {name: np.mean([part[name] for part in parts[-30:]]) for name in ("coarse_bits", "fine_bits")}
     early = np.mean([part["coarse_bits"] for part in parts[:10]])
     assert late["coarse_bits"] < 0.8 * early and late["coarse_bits"] < 0.8 * late["fine_bits"]

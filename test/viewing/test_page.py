@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("rerun")
 from chromium import PATIENCE_MS, chromium, open_page  # noqa: E402
+from live_view import free_port  # noqa: E402
 
 from kpconv_ros.viewing.config import ViewConfig  # noqa: E402
 from kpconv_ros.viewing.error import ViewError  # noqa: E402
@@ -21,17 +22,6 @@ from kpconv_ros.viewing.page import PageServer, check_ports, keep_here  # noqa: 
 from kpconv_ros.viewing.scene import Scene  # noqa: E402
 
 ROAD, CAR = (255, 0, 255), (255, 255, 0)
-
-
-def free_port():
-    """A port with two free ones after it."""
-    for port in range(20_000, 30_000, 10):
-        try:
-            check_ports("127.0.0.1", range(port, port + 3))
-        except ViewError:
-            continue
-        return port
-    raise AssertionError("no free ports")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is drawn, read back from the file that Rerun wrote."""
 
-import socket
-
 import numpy as np
 import pytest
 
 pytest.importorskip("rerun")
-from rerun.chunk import RrdReader  # noqa: E402
+from live_view import free_port, positions_in, shown_in  # noqa: E402
 
 from kpconv_ros.viewing.config import ViewConfig  # noqa: E402
 from kpconv_ros.viewing.error import ViewError  # noqa: E402
@@ -25,12 +23,6 @@ def pose_at(x):
     return pose
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture
 def make_scene(tmp_path):
     """A scene that writes a file, and what that shows once it is closed."""
@@ -42,27 +34,6 @@ def make_scene(tmp_path):
         return scene, lambda: (scene.close(), shown_in(path))[1]
 
     return make
-
-
-def shown_in(path):
-    """The last of every entity: by entity, then by component, what it holds; {} where it was cleared."""
-    shown, rows = {}, {}
-    for chunk in RrdReader(path).stream():
-        batch = chunk.to_record_batch().to_pydict()
-        for row in range(chunk.num_rows):
-            values = {name.partition(":")[2]: column[row] for name, column in batch.items() if ":" in name}
-            rows[batch["rerun.controls.RowId"][row]] = (chunk.entity_path, values)
-    for _, (entity, values) in sorted(rows.items()):
-        if "is_recursive" not in values:
-            shown[entity] = values
-            continue
-        below = [name for name in shown if name.startswith(entity + "/") and values["is_recursive"][0]]
-        shown.update(dict.fromkeys([entity, *below], {}))
-    return shown
-
-
-def positions_in(shown, entity):
-    return np.array(shown[entity].get("positions") or [], np.float32).reshape(-1, 3)
 
 
 def test_a_scan_becomes_one_cloud_for_each_class_where_its_sensor_was(make_scene):
@@ -97,6 +68,17 @@ def test_a_hidden_class_is_gone_from_every_layer_until_it_is_shown_again(make_sc
         assert len(positions_in(shown, f"/world/{layer}/road")) == 0
         assert len(positions_in(shown, f"/world/{layer}/unlabeled")) == 2
     np.testing.assert_array_equal(positions_in(shown, r"/world/scan/traffic\/sign"), POINTS[[1, 5]] + 1)
+
+
+def test_what_is_drawn_takes_over_the_names_and_colours_of_another_model(make_scene):
+    scene, end = make_scene()
+    scene.draw_map("map", POINTS, LABELS, "odom")
+    scene.set_hidden(2, True)
+    scene.set_classes({**NAMES, 1: "street"}, {**COLORS, 1: (1, 2, 3)})
+    shown = end()
+    assert shown["/world/map/road"] == {} and shown[r"/world/map/traffic\/sign"] == {}
+    np.testing.assert_array_equal(positions_in(shown, "/world/map/street"), POINTS[LABELS == 1])
+    assert shown["/world/map/street"]["colors"] == [0x010203FF]
 
 
 def test_a_class_that_a_scan_lacks_does_not_stay_from_the_last_one(make_scene):

@@ -75,7 +75,7 @@ def windows_of(samples: Samples) -> tuple[Samples, Samples, float]:
 def growth_of(early: Samples, late: Samples, name: str, kind: str) -> float | None:
     """By what share the mean memory of a process grew; None where it was not there in both windows."""
     before, after = _mean(early, name, f"{kind}_mb"), _mean(late, name, f"{kind}_mb")
-    return None if before is None or after is None else round(after / before - 1.0, 4)
+    return None if before is None or after is None else float(round(after / before - 1.0, 4))
 
 
 def cpu_share(samples: Samples, name: str) -> float | None:
@@ -85,7 +85,7 @@ def cpu_share(samples: Samples, name: str) -> float | None:
         return None
     seconds = seen[-1]["seconds"] - seen[0]["seconds"]
     before, after = (float(sample["processes"][name]["cpu_s"]) for sample in (seen[0], seen[-1]))
-    return round((after - before) / seconds, 3)
+    return float(round((after - before) / seconds, 3))
 
 
 def dropped_of(folder: Path) -> dict[str, Any]:

@@ -33,7 +33,9 @@ def _gather_weights(  # type: ignore[no-untyped-def]
     tl.store(sums + tl.program_id(0) * NUM_CENTERS + center, tl.sum(share * weight[None, :], 1))
 
 
-def sum_within(centers: Tensor, points: Tensor, rows: Tensor, weights: Tensor, squared_radius: Tensor, tukey: bool) -> Tensor:
+def sum_within(
+    centers: Tensor, points: Tensor, rows: Tensor, weights: Tensor, squared_radius: Tensor, tukey: bool
+) -> Tensor:
     """Sum the weights of places closer than a radius to each candidate.
 
     The sums are those of blocks in their order, so they are the same in every run.
