@@ -209,7 +209,7 @@ def test_a_map_is_not_sent_without_poses_nor_in_mode_rate(street):
 def test_a_recording_is_sent_offline(street, model, tmp_path, parts, capsys):
     pytest.importorskip("plotly")
     words = ["--parts", parts, "--model", str(model), "--out", str(tmp_path), "--tail", "2"]
-    assert cli.main(["evaluate", str(street), *words, "--transmit", "rate:=56000.0"]) == 0
+    assert cli.main(["evaluate", str(street), *words, "--transmit", "rate:=56000.0", "--transmit", "burst:=0.25"]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     jsonschema.validate(report, json.loads(SCHEMA_FILE.read_text()))
     part = report["transmission"]
