@@ -14,7 +14,7 @@ from kpconv_ros.codec.tile import TILE_SIZE, TileContent, TileKey
 from kpconv_ros.codec.tile_file import TileFile, pack_tile_file
 from kpconv_ros.data.clouds import read_cloud
 from kpconv_ros.mapping.tile_map import TileMap
-from kpconv_ros.pipelines.tile_codec import CodedTile, TileCodecConfig, make_codec
+from kpconv_ros.pipelines.tile_codec import CodedTile, TileCodecConfig, make_codec, measure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

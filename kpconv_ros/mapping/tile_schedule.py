@@ -29,6 +29,7 @@ class TileScheduleConfig:
                             0.1, 100.0)  # fmt: skip
     min_change: float = param(0.05, "share of a tile's points below which a change alone is no reason to send", 0.0,
                               1.0)  # fmt: skip
+    code_cost: int = param(300, "bytes that a code counts beside its own: headers, and the time that it takes", 0, 100_000)
     min_period: float = param(1.0, "least time between two codes of a tile [s]", 0.0, 1000.0)
 
 
@@ -147,12 +148,16 @@ class TileSchedule:
             worth, level = self._best_of(state, now)
             if level < 0:
                 continue
-            away = math.dist(state.place, position) / self._config.near
+            away = self.distance(key, position) / self._config.near
             waiting = max(now - state.waiting_since, 0.0) / self._config.patience
             worth *= (1.0 + waiting) / (1.0 + away)
             if worth > best_worth:
                 best, best_worth = Choice(key, level), worth
         return best
+
+    def distance(self, key: Key, position: tuple[float, float]) -> float:
+        """Of the middle of a tile, metres."""
+        return math.dist(self.states[key].place, position)
 
     def backlog(self) -> tuple[int, int]:
         """Tiles, and bytes of their codes, of which the receiver has nothing or an outdated code."""
@@ -168,7 +173,7 @@ class TileSchedule:
         """The level whose code brings most for its bytes, and what that is; level -1 if none brings anything."""
         config, code, unsent = self._config, state.code, state.unsent()
         if code is None:
-            return self._quality[0] * state.num_points**WORTH_OF_POINTS / self._level_bytes[0], 0
+            return self._quality[0] * state.num_points**WORTH_OF_POINTS / self._cost(state, 0), 0
         best, best_level = 0.0, -1
         has = self._quality[code.level] * (1.0 - unsent)
         lasts = 1.0 - min(self._recent(state, now) / state.num_points, 1.0)
@@ -177,16 +182,17 @@ class TileSchedule:
             if unsent < max(config.min_change, 1e-9) and (is_update or code.is_finest):
                 continue
             gain = (self._quality[level] - has) * (lasts if level else 1.0)
-            worth = gain / self._expected_bytes(state, level)
+            worth = gain / self._cost(state, level)
             if worth > best:
                 best, best_level = worth, level
         return best * state.num_points**WORTH_OF_POINTS, best_level
 
-    def _expected_bytes(self, state: TileState, level: int) -> float:
+    def _cost(self, state: TileState, level: int) -> float:
         """Bytes of a new code: those of the tile's last one, grown as the tile has, as far as the level lets it."""
-        if state.code is None or level != state.code.level:
-            return self._level_bytes[level]
-        return max(min(state.code.num_bytes * (1.0 + state.unsent()), self._level_bytes[level]), 1.0)
+        num_bytes: float = self._level_bytes[level]
+        if state.code is not None and level == state.code.level:
+            num_bytes = min(state.code.num_bytes * (1.0 + state.unsent()), num_bytes)
+        return num_bytes + self._config.code_cost
 
     def _recent(self, state: TileState, now: float) -> float:
         return state.recent * math.exp(-max(now - state.changed_at, 0.0) / self._config.settling)

@@ -29,9 +29,11 @@ class MapDecoderConfig:
     keep_after_restart: bool = param(
         True, "what came stays where a restarted sender has nothing new; false where its frame begins anew"
     )
-    request_after: float = param(0.5, "time for which a tile may be on its way before it is asked for [s]", 0.0, 60.0)
-    request_again: float = param(2.0, "time after which it is asked for again [s]", 0.1, 600.0)
-    request_tiles: int = param(24, "most tiles asked for at a time", 1, 200)
+    silence: float = param(2.0, "time without messages after which the sender is asked to list all that it sent [s]", 0.1,
+                           3600.0)  # fmt: skip
+    request_after: float = param(0.25, "time for which a tile may be on its way before it is asked for [s]", 0.0, 60.0)
+    request_again: float = param(1.5, "time after which it is asked for again [s]", 0.1, 600.0)
+    request_tiles: int = param(60, "most tiles asked for at a time", 1, 200)
 
 
 class Missing(NamedTuple):
@@ -41,6 +43,8 @@ class Missing(NamedTuple):
     """It has nothing of these."""
     lost: list[TileKey]
     """It has an older code of these."""
+    everything: bool
+    """It was long without messages: all that was sent is to be listed. Then the others are empty."""
 
 
 class Reception(NamedTuple):
@@ -95,6 +99,8 @@ class MapDecoder:
         """Forget everything, sessions too."""
         self._tiles: dict[TileKey, _Tile] = {}
         self._ended: set[int] = set()
+        self._received_at = -1e9
+        self._asks_for_all = False
         self.session: int | None = None
         self.frame = ""
         """Name of the map frame; empty until the sender told it."""
@@ -111,6 +117,8 @@ class MapDecoder:
         if session in self._ended:
             return Reception(0, [])
         packets, errors = _read_packets(data)
+        self._asks_for_all |= now - self._received_at > self._config.silence
+        self._received_at = now
         if packets and session != self.session:  # damaged bytes begin no session
             self._begin(session)
         num_tiles = 0
@@ -124,6 +132,9 @@ class MapDecoder:
 
     def missing(self, now: float) -> Missing:
         """What to ask for now; counts as asked for."""
+        if self._asks_for_all and self.session is not None:
+            self._asks_for_all = False
+            return Missing([], [], True)
         waiting = [
             (tile.announced, key, tile)
             for key, tile in self._tiles.items()
@@ -132,7 +143,7 @@ class MapDecoder:
             and now - tile.asked_at >= self._config.request_again
         ]
         waiting.sort(key=lambda entry: (entry[2].content is not None, -entry[0]))  # absent and new ones first
-        missing = Missing([], [])
+        missing = Missing([], [], False)
         for _, key, tile in waiting[: self._config.request_tiles]:
             tile.asked_at = now
             (missing.absent if tile.content is None or tile.sequence < 0 else missing.lost).append(key)

@@ -17,6 +17,7 @@ from kpconv_ros.codec.tile import TileCoder, TileContent
 from kpconv_ros.config_io import param
 
 DEFAULT_LATENT_MODEL = "street_tiles"
+COMPARED_POINTS = 1000  # of a tile; in larger ones latents are nearer below the crossover
 MEASURED_POINTS = 2000  # of a tile, from which its distortion is measured in each direction
 
 
@@ -32,17 +33,15 @@ class TileCodecConfig:
 class TileEncodingConfig(TileCodecConfig):
     """And how they encode; what decodes need not know."""
 
-    crossover: int = param(600, "bytes of a tile up to which the coder that comes nearest is taken, above it Draco", 0)
+    crossover: int = param(600, "bytes of a tile up to which latents are taken, above it Draco", 0)
     latent_steps: int = param(0, "steps of descent on a NeuralQAAD code: ten take half a second of a core", 0, 100)
 
 
 class CodedTile(NamedTuple):
-    """A payload, and what it is worth."""
+    """A payload and who made it."""
 
     coder: TileCoder
     payload: bytes
-    distortion: float
-    """Chamfer distance between tile and decoded tile: mean over both directions, metres."""
     is_finest: bool
     """Whether it is of the coder for the most bytes."""
 
@@ -85,22 +84,21 @@ class TileCodec:
     def encode(self, content: TileContent, max_bytes: int) -> CodedTile | None:
         """Code a tile; None if no coder can do it in so few bytes.
 
-        Up to the crossover the coder that comes nearest is taken, above it the last one that can.
+        Up to the crossover the first coder is taken that can, above it the last one. Of tiles of few points, which
+        either may say better, all codes are made and the nearest is taken.
 
         Raises:
             CodecError: If the content is no tile.
         """
-        best: CodedTile | None = None
-        for coder in reversed(self._coders):
+        coders = self._coders if max_bytes <= self._crossover else self._coders[::-1]
+        found: list[CodedTile] = []
+        for coder in coders:
             payload = coder.encode(content, max_bytes)
-            if payload is None:
-                continue
-            distortion = chamfer_distance(content, coder.decode(payload))
-            if best is None or distortion < best.distortion:
-                best = CodedTile(coder, payload, distortion, coder is self._coders[-1])
-            if max_bytes > self._crossover:
+            if payload is not None:
+                found.append(CodedTile(coder, payload, coder is self._coders[-1]))
+            if found and (max_bytes > self._crossover or len(content.points) > COMPARED_POINTS):
                 break
-        return best
+        return found[0] if len(found) == 1 else min(found, key=lambda c: measure(content, c), default=None)
 
     def decode(self, coder_id: int, decoder_hash: int, payload: bytes) -> TileContent:
         """The tile of a payload.
@@ -126,6 +124,11 @@ class TileCodec:
             known = ", ".join(f"{number} ({coder.name})" for number, coder in self._coder_of_id.items())
             raise CodecError(f"got a tile of coder {coder_id}, expected one of {known}")
         return self._coder_of_id[coder_id]
+
+
+def measure(content: TileContent, coded: CodedTile) -> float:
+    """Chamfer distance between a tile and what is decoded of its code, metres."""
+    return chamfer_distance(content, coded.coder.decode(coded.payload))
 
 
 def chamfer_distance(one: TileContent, other: TileContent) -> float:
