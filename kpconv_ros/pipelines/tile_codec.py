@@ -134,10 +134,11 @@ def measure(content: TileContent, coded: CodedTile) -> float:
 
 def chamfer_distance(one: TileContent, other: TileContent) -> float:
     """Mean of the mean distances to the nearest point of the other, both ways, metres; of evenly taken points."""
-    there, back = (_mean_distance(a.points, b.points) for a, b in ((one, other), (other, one)))
+    there, back = (mean_distance(a.points, b.points) for a, b in ((one, other), (other, one)))
     return (there + back) / 2
 
 
-def _mean_distance(source: np.ndarray, target: np.ndarray) -> float:
+def mean_distance(source: np.ndarray, target: np.ndarray) -> float:
+    """Mean distance of evenly taken points to the nearest one of a target, metres."""
     taken = source[:: -(-len(source) // MEASURED_POINTS)]
     return float(cKDTree(target).query(taken)[0].mean())
