@@ -131,7 +131,7 @@ setup(
     install_requires=requirements(),
     extras_require={"test": ["pytest"]},
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed", "evaluation/report/*.html", "evaluation/report/*.json"]},
+    package_data={NAME: ["py.typed", "evaluation/report/*.html", "evaluation/report/*.json", "viewing/*.html"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),

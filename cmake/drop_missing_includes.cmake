@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The kpconv_ros authors
+# SPDX-License-Identifier: Apache-2.0
 # The ROS 2 wheels of PyPI were built on another machine, and sixteen of their exported targets still name include
 # folders of that machine. CMake stops at an imported target whose include folder is absent, so absent ones are taken
 # out here. In a ROS distribution every folder exists and nothing changes.

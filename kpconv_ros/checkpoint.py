@@ -7,30 +7,33 @@ once measured, ``scores.json``. Loading is strict: nothing missing, nothing left
 """
 
 import dataclasses
-import hashlib
-import json
-import os
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
-from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping, read_yaml
+from kpconv_ros.config_io import ConfigError
 from kpconv_ros.layers.blocks import fold_batch_norms
 from kpconv_ros.mapping.features import FEATURE_NAMES
+from kpconv_ros.model_folder import (
+    CheckpointError,
+    choose_device,
+    find_model,
+    load_parts,
+    read_manifest,
+    read_weights,
+    save_parts,
+    write_manifest,
+    write_weights,
+)
 from kpconv_ros.networks.kpcnn import KPCNN, KPCNNConfig
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.networks.part_kpfcnn import PartKPFCNN, PartKPFCNNConfig
 
-MANIFEST = "manifest.yaml"
-WEIGHTS = "weights.safetensors"
-MODELS_VARIABLE = "KPCONV_ROS_MODELS"
 Network = KPFCNN | KPCNN | PartKPFCNN
 NETWORKS: dict[str, tuple[Any, Any]] = {
     "kpfcnn_config": (KPFCNN, KPFCNNConfig),
@@ -38,10 +41,6 @@ NETWORKS: dict[str, tuple[Any, Any]] = {
     "part_kpfcnn_config": (PartKPFCNN, PartKPFCNNConfig),
 }
 """Under which key of the weights' metadata the Config of which network stands."""
-
-
-class CheckpointError(RuntimeError):
-    """A model that cannot be found, or is not what its manifest says."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,10 @@ class Manifest:
         """
         if len(self.classes) < 2 or len(self.colors) != len(self.classes):
             raise ConfigError(f"expected a colour for each of {len(self.classes)} classes, got {len(self.colors)}")
-        if min(self.voxel_size, self.sphere_radius, self.intensity_scale) <= 0:
-            raise ConfigError("expected positive voxel_size, sphere_radius and intensity_scale")
+        if not all(0 < size < math.inf for size in (self.voxel_size, self.sphere_radius, self.intensity_scale)):
+            raise ConfigError("expected positive, finite voxel_size, sphere_radius and intensity_scale")
+        if not all(0 <= part <= 255 for color in self.colors for part in color):
+            raise ConfigError(f"colors: expected numbers of 0 to 255, got {self.colors}")
         if not set(self.features) <= set(FEATURE_NAMES) or not self.features:
             raise ConfigError(f"features: expected some of {', '.join(FEATURE_NAMES)}, got {list(self.features)}")
 
@@ -95,38 +96,13 @@ class Model:
     network: KPFCNN
 
 
-def find_model(name_or_path: str | Path) -> Path:
-    """Return the folder of a model.
-
-    Looked for, in this order: the path itself, ``$KPCONV_ROS_MODELS``, the source tree, the installed share folders.
-
-    Raises:
-        CheckpointError: If it is nowhere, with the places.
-    """
-    folders = [Path(name_or_path)]
-    if os.environ.get(MODELS_VARIABLE):
-        folders.append(Path(os.environ[MODELS_VARIABLE]) / name_or_path)
-    folders.append(Path(__file__).resolve().parent.parent / "models" / name_or_path)
-    prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    prefixes += list(Path(__file__).resolve().parents)[4:5]  # PREFIX/lib/pythonX.Y/site-packages/kpconv_ros
-    folders += [prefix / "share" / "kpconv_ros" / "models" / name_or_path for prefix in prefixes]
-    for folder in folders:
-        if (folder / MANIFEST).is_file():
-            return folder
-    raise CheckpointError(f"model {name_or_path}: no {MANIFEST} in any of {', '.join(map(str, folders))}")
-
-
 def load_manifest(name_or_path: str | Path) -> Manifest:
     """Read the manifest of a model.
 
     Raises:
         CheckpointError: If it is missing or malformed.
     """
-    path = find_model(name_or_path) / MANIFEST
-    try:
-        return config_from_mapping(Manifest, read_yaml(path), str(path))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    return read_manifest(find_model(name_or_path), Manifest, "a model that labels points")
 
 
 def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> Model:
@@ -139,9 +115,8 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     Raises:
         CheckpointError: If a file is missing or altered, or manifest and weights do not fit each other.
     """
-    folder, manifest = find_model(name_or_path), load_manifest(name_or_path)
-    path = folder / manifest.weights
-    network = load_unaltered_network(path, manifest.sha256)
+    manifest, network = load_parts(name_or_path, Manifest, NETWORKS, "a model that labels points")
+    path = find_model(name_or_path) / manifest.weights
     if not isinstance(network, KPFCNN):
         raise CheckpointError(f"{path}: expected a KP-FCNN, got a {type(network).__name__}")
     config = network.config
@@ -155,44 +130,6 @@ def load_model(name_or_path: str | Path, device: str | torch.device = "cpu") -> 
     return Model(manifest, network.to(choose_device(device)))
 
 
-def load_unaltered_network(path: Path, sha256: str) -> Network:
-    """Read a network in evaluation mode from the file of a model.
-
-    Raises:
-        CheckpointError: If the file is missing, or not that of the SHA-256, or as :func:`load_network`.
-    """
-    check_unaltered(path, sha256)
-    return load_network(path)
-
-
-def check_unaltered(path: Path, sha256: str) -> None:
-    """Check that weights are those that their manifest names.
-
-    Raises:
-        CheckpointError: If the file is missing, or not that of the SHA-256.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"weights: expected the file {path}, which is missing")
-    got = file_sha256(path)
-    if got != sha256:
-        raise CheckpointError(f"{path}: expected SHA-256 {sha256}, got {got}: the file was altered")
-
-
-def choose_device(device: str | torch.device) -> torch.device:
-    """Return the device; "auto" is CUDA where there is one.
-
-    Raises:
-        CheckpointError: If the device does not exist here.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=device)
-        return torch.device(device)
-    except (RuntimeError, AssertionError) as error:
-        raise CheckpointError(f"device: expected one of this machine, got {device}: {error}") from error
-
-
 def load_network(path: Path) -> Network:
     """Read a network in evaluation mode from weights that carry its Config.
 
@@ -203,45 +140,9 @@ def load_network(path: Path) -> Network:
     return network
 
 
-def read_weights(path: Path, networks: Mapping[str, tuple[Any, Any]]) -> Any:
-    """Read one of several kinds of network, in evaluation mode, from weights that carry its Config.
-
-    Args:
-        path: Safetensors file.
-        networks: Network and its Config by the key of the metadata under which the Config stands.
-
-    Raises:
-        CheckpointError: As :func:`load_network`.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        key = next((key for key in networks if key in metadata), None)
-        if key is None:
-            raise CheckpointError(f"{path}: expected a Config under one of {sorted(networks)}, got {sorted(metadata)}")
-        kind, config_class = networks[key]
-        network = kind(config_from_mapping(config_class, json.loads(metadata[key]), str(path)))
-        network.load_state_dict(state, strict=True)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise error if isinstance(error, CheckpointError) else CheckpointError(f"{path}: {error}") from error
-    return network.eval()
-
-
 def save_network(network: Network, path: Path) -> str:
     """Write the weights with the network's Config inside, at once or not at all; return their SHA-256."""
     return write_weights(network, path, NETWORKS)
-
-
-def write_weights(network: Any, path: Path, networks: Mapping[str, tuple[Any, Any]]) -> str:
-    """Write the weights of one of several kinds of network as :func:`save_network` does; return their SHA-256."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    temporary = path.with_suffix(".partial")
-    key = next(key for key, (kind, _) in networks.items() if isinstance(network, kind))
-    save_file(state, temporary, {key: json.dumps(config_to_mapping(network.config))})
-    temporary.chmod(0o644)  # safetensors lets only the owner read
-    temporary.replace(path)
-    return file_sha256(path)
 
 
 def save_model(folder: Path, network: nn.Module, manifest: Mapping[str, Any]) -> Manifest:
@@ -256,23 +157,9 @@ def save_model(folder: Path, network: nn.Module, manifest: Mapping[str, Any]) ->
         The manifest as written.
     """
     assert isinstance(network, KPFCNN)
-    folder.mkdir(parents=True, exist_ok=True)
-    sha256 = save_network(network, folder / WEIGHTS)
-    known = {**manifest, "weights": WEIGHTS, "sha256": sha256, "voxel_size": network.config.voxel_size}
-    result = config_from_mapping(Manifest, known, str(folder))
-    plain = config_to_mapping(result)
-    text = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=120)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-    return result
+    return save_parts(folder, network, NETWORKS, Manifest, {**manifest, "voxel_size": network.config.voxel_size})
 
 
 def update_manifest(folder: Path, **changes: Any) -> None:
     """Rewrite fields of a model's manifest, such as its score."""
-    manifest = dataclasses.replace(load_manifest(folder), **changes)
-    text = yaml.safe_dump(config_to_mapping(manifest), sort_keys=False, default_flow_style=None, width=120)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    write_manifest(folder, dataclasses.replace(load_manifest(folder), **changes))

@@ -65,6 +65,13 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Knows of Python's objects tuples alone, as lists: launch_ros writes lists of parameters so."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_yaml_seq)  # type: ignore[type-var]
+
+
 def parse_yaml(text: str) -> Any:
     """Parse YAML without objects of Python.
 
@@ -72,7 +79,7 @@ def parse_yaml(text: str) -> Any:
         ConfigError: If it is no YAML, or nested too deeply.
     """
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     except RecursionError as error:
         raise ConfigError("got values nested too deeply") from error
     except Exception as error:  # a value that its tag does not fit (a date 2001-99-99) raises whatever its reader does
@@ -141,7 +148,7 @@ def convert(value: Any, hint: Any, where: str) -> Any:
             raise ConfigError(f"{where}: got {value!r}, expected one of {', '.join(map(str, typing.get_args(hint)))}")
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _float_of(value, where)
     if hint is Path and isinstance(value, str):
         return Path(value)
     expected = origin or hint
@@ -150,6 +157,13 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise ConfigError(f"{where}: got {value!r} ({type(value).__name__}), expected {expected.__name__}")
     return value
+
+
+def _float_of(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ConfigError(f"{where}: got a number of {value.bit_length()} bits, expected a float") from error
 
 
 def range_text(low: float | None, high: float | None) -> str:

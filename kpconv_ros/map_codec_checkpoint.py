@@ -1,31 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Coders of map tiles on disk: a folder as in :mod:`kpconv_ros.checkpoint`, weights and frequencies in one file."""
+"""Coders of map tiles on disk: a folder as in :mod:`kpconv_ros.model_folder`, weights and frequencies in one file."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor, nn
 
-from kpconv_ros.checkpoint import (
-    MANIFEST,
-    WEIGHTS,
-    CheckpointError,
-    check_unaltered,
-    find_model,
-    read_weights,
-    write_weights,
-)
 from kpconv_ros.codec.latent_payload import NUM_CLASSES, LatentTables
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml
+from kpconv_ros.model_folder import load_parts, save_parts
 from kpconv_ros.networks.subtile_codec import SubtileCodec, SubtileCodecConfig
 
 FINE = 4
 """Levels of the tables for each level of the network."""
-NUM_STEPS = 63
-"""Values of a rounded number, -31 to 31: 6 bits."""
 
 
 class MapCodec(nn.Module):
@@ -45,7 +33,7 @@ class MapCodec(nn.Module):
         shapes = {
             "class_frequencies": (NUM_CLASSES, NUM_CLASSES),
             "ground_frequencies": (1, 256),
-            "number_frequencies": (levels, latent_size, NUM_STEPS),
+            "number_frequencies": (levels, latent_size, 2 * config.most + 1),
             "share_bounds": (2 * levels - 2,),
         }
         for name, shape in shapes.items():
@@ -106,22 +94,11 @@ def load_map_codec(name_or_path: str | Path) -> tuple[MapCodec, MapCodecManifest
     Raises:
         CheckpointError: If a file is missing or altered, or is no coder of map tiles.
     """
-    path = find_model(name_or_path) / MANIFEST
-    try:
-        manifest = config_from_mapping(MapCodecManifest, read_yaml(path), str(path))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: expected the manifest of a map codec: {error}") from error
-    weights = path.with_name(manifest.weights)
-    check_unaltered(weights, manifest.sha256)
-    codec: MapCodec = read_weights(weights, NETWORKS)
+    manifest, codec = load_parts(name_or_path, MapCodecManifest, NETWORKS, "a map codec")
     return codec.requires_grad_(False), manifest
 
 
 def save_map_codec(folder: Path, codec: MapCodec, name: str, licence: str, coarse: str = "") -> MapCodecManifest:
     """Write weights, frequencies and manifest; the folder is made if absent."""
-    folder.mkdir(parents=True, exist_ok=True)
-    digest = write_weights(codec, folder / WEIGHTS, NETWORKS)
-    manifest = MapCodecManifest(name, WEIGHTS, digest, licence=licence, coarse=coarse)
-    text = yaml.safe_dump(config_to_mapping(manifest), sort_keys=False, width=120)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-    return manifest
+    fields = {"name": name, "licence": licence, "coarse": coarse}
+    return save_parts(folder, codec, NETWORKS, MapCodecManifest, fields)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""NeuralQAAD on disk: a folder as in :mod:`kpconv_ros.checkpoint`, with a manifest of its own."""
+"""NeuralQAAD on disk: a folder as in :mod:`kpconv_ros.model_folder`, with a manifest of its own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,19 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from kpconv_ros.checkpoint import (
-    MANIFEST,
-    WEIGHTS,
-    CheckpointError,
-    check_unaltered,
-    choose_device,
-    find_model,
-    read_weights,
-    write_weights,
-)
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml
+from kpconv_ros.model_folder import choose_device, load_parts, save_parts
 from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig
 
 NETWORKS = {"neural_qaad_config": (NeuralQAAD, NeuralQAADConfig)}
@@ -57,14 +46,7 @@ def load_neural_qaad(name_or_path: str | Path, device: str | torch.device = "cpu
     Raises:
         CheckpointError: If a file is missing or altered, or is no NeuralQAAD.
     """
-    path = find_model(name_or_path) / MANIFEST
-    try:
-        manifest = config_from_mapping(NeuralQAADManifest, read_yaml(path), str(path))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: expected the manifest of a NeuralQAAD: {error}") from error
-    weights = path.with_name(manifest.weights)
-    check_unaltered(weights, manifest.sha256)
-    network: NeuralQAAD = read_weights(weights, NETWORKS)
+    network: NeuralQAAD = load_parts(name_or_path, NeuralQAADManifest, NETWORKS, "a NeuralQAAD")[1]
     return network.to(choose_device(device))
 
 
@@ -79,9 +61,4 @@ def save_neural_qaad(folder: Path, network: NeuralQAAD, manifest: Mapping[str, A
     Returns:
         The manifest as written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    sha256 = write_weights(network, folder / WEIGHTS, NETWORKS)
-    result = config_from_mapping(NeuralQAADManifest, {**manifest, "weights": WEIGHTS, "sha256": sha256}, str(folder))
-    text = yaml.safe_dump(config_to_mapping(result), sort_keys=False, width=120)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-    return result
+    return save_parts(folder, network, NETWORKS, NeuralQAADManifest, manifest)

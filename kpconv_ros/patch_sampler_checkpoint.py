@@ -1,25 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The sampler for scans on disk: a folder as in :mod:`kpconv_ros.checkpoint`, with a manifest of its own."""
+"""The sampler for scans on disk: a folder as in :mod:`kpconv_ros.model_folder`, with a manifest of its own."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 
-from kpconv_ros.checkpoint import (
-    MANIFEST,
-    WEIGHTS,
-    CheckpointError,
-    check_unaltered,
-    choose_device,
-    find_model,
-    read_weights,
-    write_weights,
-)
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping, read_yaml
 from kpconv_ros.layers.blocks import fold_batch_norms
+from kpconv_ros.model_folder import choose_device, load_parts, save_parts
 from kpconv_ros.networks.patch_sampler import PatchSamplerConfig, PatchSamplerNet
 
 NETWORKS = {"patch_sampler_config": (PatchSamplerNet, PatchSamplerConfig)}
@@ -52,23 +41,11 @@ def load_patch_sampler(name_or_path: str | Path, device: str | torch.device = "c
     Raises:
         CheckpointError: If a file is missing or altered, or is no sampler.
     """
-    path = find_model(name_or_path) / MANIFEST
-    try:
-        read = read_yaml(path)
-        manifest = config_from_mapping(PatchSamplerManifest, read, str(path))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: expected the manifest of a sampler: {error}") from error
-    weights = path.with_name(manifest.weights)
-    check_unaltered(weights, manifest.sha256)
-    network: PatchSamplerNet = read_weights(weights, NETWORKS)
+    network: PatchSamplerNet = load_parts(name_or_path, PatchSamplerManifest, NETWORKS, "a sampler")[1]
     fold_batch_norms(network)
     return network.to(choose_device(device))
 
 
 def save_patch_sampler(folder: Path, network: PatchSamplerNet, name: str) -> PatchSamplerManifest:
     """Write weights and manifest; the folder is made if absent."""
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = PatchSamplerManifest(name, WEIGHTS, write_weights(network, folder / WEIGHTS, NETWORKS))
-    text = yaml.safe_dump(config_to_mapping(manifest), sort_keys=False, width=120)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-    return manifest
+    return save_parts(folder, network, NETWORKS, PatchSamplerManifest, {"name": name})

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models of learned sampling on disk: SampleNet, and the task networks that it is trained for.
 
-Folders as in :mod:`kpconv_ros.checkpoint`, with a manifest of their own.
+Folders as in :mod:`kpconv_ros.model_folder`, with a manifest of their own.
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from kpconv_ros.checkpoint import (
-    MANIFEST,
-    WEIGHTS,
-    CheckpointError,
-    check_unaltered,
-    choose_device,
-    find_model,
-    read_weights,
-    write_weights,
-)
-from kpconv_ros.config_io import config_from_mapping, config_to_mapping, param, read_yaml
+from kpconv_ros.config_io import param
 from kpconv_ros.data.object_tasks import ObjectTaskConfig
+from kpconv_ros.model_folder import CheckpointError, choose_device, load_parts, save_parts
 from kpconv_ros.networks.pcrnet import PCRNet, PCRNetConfig
 from kpconv_ros.networks.point_autoencoder import PointAutoencoder, PointAutoencoderConfig
 from kpconv_ros.networks.pointnet import PointNet, PointNetConfig
@@ -38,6 +28,7 @@ NETWORKS: dict[str, tuple[Any, Any]] = {
     "point_autoencoder_config": (PointAutoencoder, PointAutoencoderConfig),
 }
 """Under which key of the weights' metadata the Config of which network stands."""
+_WHAT = "a sampler or its task"
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,7 @@ def load_sampler(name_or_path: str | Path, device: str | torch.device = "cpu") -
     Raises:
         CheckpointError: If a file is missing or altered, or it is no SampleNet.
     """
-    manifest, network = _load(name_or_path)
+    manifest, network = load_parts(name_or_path, SamplingManifest, NETWORKS, _WHAT)
     if not isinstance(network, SampleNet):
         raise CheckpointError(f"{name_or_path}: expected a SampleNet, got a {type(network).__name__}")
     return SamplerModel(manifest, network.to(choose_device(device)))
@@ -104,7 +95,7 @@ def load_task_network(name_or_path: str | Path, device: str | torch.device = "cp
     Raises:
         CheckpointError: If a file is missing or altered, or it is none of them.
     """
-    manifest, network = _load(name_or_path)
+    manifest, network = load_parts(name_or_path, SamplingManifest, NETWORKS, _WHAT)
     if not isinstance(network, TaskNetwork):
         raise CheckpointError(f"{name_or_path}: expected a task network, got a {type(network).__name__}")
     return TaskModel(manifest, network.to(choose_device(device)))
@@ -123,20 +114,4 @@ def save_sampling_model(
     Returns:
         The manifest as written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    sha256 = write_weights(network, folder / WEIGHTS, NETWORKS)
-    result = config_from_mapping(SamplingManifest, {**manifest, "weights": WEIGHTS, "sha256": sha256}, str(folder))
-    text = yaml.safe_dump(config_to_mapping(result), sort_keys=False, default_flow_style=None, width=120)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-    return result
-
-
-def _load(name_or_path: str | Path) -> tuple[SamplingManifest, Any]:
-    path = find_model(name_or_path) / MANIFEST
-    try:
-        manifest = config_from_mapping(SamplingManifest, read_yaml(path), str(path))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: expected the manifest of a sampler or its task: {error}") from error
-    weights = path.with_name(manifest.weights)
-    check_unaltered(weights, manifest.sha256)
-    return manifest, read_weights(weights, NETWORKS)
+    return save_parts(folder, network, NETWORKS, SamplingManifest, manifest)

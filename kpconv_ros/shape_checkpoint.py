@@ -2,29 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models for single objects on disk: a KP-CNN that classifies them, or a KP-FCNN with several heads for their parts.
 
-Folders as in :mod:`kpconv_ros.checkpoint`, with a manifest of their own.
+Folders as in :mod:`kpconv_ros.model_folder`, with a manifest of their own.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from kpconv_ros.checkpoint import (
-    MANIFEST,
-    WEIGHTS,
-    CheckpointError,
-    choose_device,
-    find_model,
-    load_unaltered_network,
-    save_network,
-)
-from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping, param, read_yaml
+from kpconv_ros.checkpoint import NETWORKS
+from kpconv_ros.config_io import ConfigError, param, read_yaml
 from kpconv_ros.data.shape_sets import ShapeData
 from kpconv_ros.data.shapes import SHAPE_FEATURES, ShapeAugmentationConfig
+from kpconv_ros.model_folder import MANIFEST, CheckpointError, choose_device, find_model, load_parts, save_parts
 from kpconv_ros.networks.kpcnn import KPCNN
 from kpconv_ros.networks.kpfcnn import KPFCNN
 from kpconv_ros.networks.part_kpfcnn import PartKPFCNN
@@ -59,7 +52,7 @@ class ShapeManifest:
         Raises:
             ConfigError: Naming the one that is wrong.
         """
-        if not self.classes or not self.voxel_size > 0:
+        if not self.classes or not 0 < self.voxel_size < math.inf:
             raise ConfigError(f"expected classes and a positive voxel_size, got {self.classes}, {self.voxel_size}")
         if not set(self.features) <= set(SHAPE_FEATURES) or not self.features:
             raise ConfigError(f"features: expected some of {', '.join(SHAPE_FEATURES)}, got {list(self.features)}")
@@ -83,12 +76,8 @@ def load_shape_model(name_or_path: str | Path, device: str | torch.device = "cpu
     Raises:
         CheckpointError: If a file is missing or altered, or manifest and weights do not fit each other.
     """
+    manifest, network = load_parts(name_or_path, ShapeManifest, NETWORKS, "a model for single objects")
     path = find_model(name_or_path) / MANIFEST
-    try:
-        manifest = config_from_mapping(ShapeManifest, read_yaml(path), str(path))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: expected the manifest of a model for single objects: {error}") from error
-    network = load_unaltered_network(path.with_name(manifest.weights), manifest.sha256)
     if isinstance(network, KPFCNN):
         raise CheckpointError(f"{path}: expected a KP-CNN or a KP-FCNN with several heads, got a KP-FCNN")
     config = network.config
@@ -127,13 +116,7 @@ def save_shape_model(folder: Path, network: KPCNN | PartKPFCNN, manifest: Mappin
     Returns:
         The manifest as written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    sha256 = save_network(network, folder / WEIGHTS)
-    known = {**manifest, "weights": WEIGHTS, "sha256": sha256, "voxel_size": network.config.voxel_size}
-    result = config_from_mapping(ShapeManifest, known, str(folder))
-    text = yaml.safe_dump(config_to_mapping(result), sort_keys=False, default_flow_style=None, width=120)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-    return result
+    return save_parts(folder, network, NETWORKS, ShapeManifest, {**manifest, "voxel_size": network.config.voxel_size})
 
 
 def num_object_classes(network: KPCNN | PartKPFCNN) -> int:

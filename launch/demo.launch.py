@@ -21,6 +21,8 @@ ARGUMENTS = {
     "model": ("", "name of a model or path of its folder; empty: as in params_file"),
     "device": ("", "auto, cpu, cuda or cuda:N; empty: as in params_file"),
     "rviz": ("true", "also start RViz"),
+    "viewer": ("false", "also start the live view in the browser, on http://localhost:9090"),
+    "viewer_params_file": (str(SHARE / "config" / "view.yaml"), "parameter file of the node view"),
     "use_sim_time": ("false", "take the time from /clock"),
 }
 

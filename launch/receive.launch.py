@@ -12,7 +12,7 @@ from launch.actions import OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
-from kpconv_ros.nodes.launching import as_bool, declare_arguments, fastdds_profile
+from kpconv_ros.nodes.launching import as_bool, declare_arguments, fastdds_profile, viewer
 from launch import LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory("kpconv_ros"))
@@ -25,6 +25,8 @@ ARGUMENTS = {
     "namespace": ("", "namespace of the node"),
     "params_file": (str(SHARE / "config" / "decode.yaml"), "parameter file of the node decode"),
     "profile": (str(SHARE / "config" / "fastdds_link.xml"), "Fast DDS profile, unless the environment names one"),
+    "viewer": ("false", "also start the live view in the browser, on http://localhost:9090"),
+    "viewer_params_file": (str(SHARE / "config" / "view.yaml"), "parameter file of the node view"),
     "autostart": ("true", "configure and activate at start; false leaves that to a lifecycle manager"),
     "use_sim_time": ("false", "take the time from /clock"),
     "log_level": ("info", "debug, info, warn or error"),
@@ -37,7 +39,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def make_nodes(context: LaunchContext) -> list:
-    """The node, and the profile of the link in its environment."""
+    """The node, the profile of the link in its environment, and the live view if asked for."""
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     parameters = {"link_domain": int(value["link_domain"]), "autostart": as_bool(value["autostart"])}
     names = {"~/input/latents": "latents", "~/output/requests": "requests", "~/output/map": "map"}
@@ -52,4 +54,5 @@ def make_nodes(context: LaunchContext) -> list:
         output="screen",
         emulate_tty=True,
     )
-    return [*fastdds_profile(SHARE, Path(value["profile"])), node]
+    shown = viewer(value, received=value["map"].replace("~", "decode"))
+    return [*fastdds_profile(SHARE, Path(value["profile"])), node, *shown]

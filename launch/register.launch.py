@@ -19,6 +19,7 @@ from kpconv_ros.nodes.launching import (
     extrinsic_parameters,
     fastdds_profile,
     replay_parameters,
+    viewer,
 )
 from launch import LaunchContext, LaunchDescription
 
@@ -46,6 +47,8 @@ ARGUMENTS = {
     "bag_rate": ("1.0", "multiple of the recorded speed"),
     "rviz": ("false", "also start RViz"),
     "rviz_config": (str(SHARE / "config" / "register.rviz"), "RViz configuration"),
+    "viewer": ("false", "also start the live view in the browser, on http://localhost:9090"),
+    "viewer_params_file": (str(SHARE / "config" / "view.yaml"), "parameter file of the node view"),
     "log_level": ("info", "debug, info, warn or error"),
 }
 PASSED_ON = ("odom_frame", "base_frame", "sensor_frame", "sampler")
@@ -83,6 +86,8 @@ def make_nodes(context: LaunchContext) -> list[Node]:
             **common,
         ),
     ]
+    odometry = value["odometry"].replace("~", "register")
+    nodes += viewer(value, points=value["input"], odometry=odometry)
     no_tf = {"publish_tf": False}  # where the lidar is, is what the node register says
     if as_bool(value["simulator"]):
         parameters = [value["simulator_params_file"], no_tf, use_sim_time]

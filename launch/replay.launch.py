@@ -16,7 +16,7 @@ from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from kpconv_ros.nodes.launching import declare_arguments, evaluate_arguments, fastdds_profile
+from kpconv_ros.nodes.launching import declare_arguments, evaluate_arguments, fastdds_profile, viewer
 from launch import LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory("kpconv_ros"))
@@ -41,7 +41,9 @@ ARGUMENTS = {
     "options": ("", "further arguments of kpconv-ros evaluate, such as '--segment time_budget:=0.2'"),
     "rviz": ("false", "also start RViz, to look on"),
     "rviz_config": (str(SHARE / "config" / "segment.rviz"), "RViz configuration"),
-    "use_sim_time": ("false", "of RViz: take the time from /clock"),
+    "viewer": ("false", "also start the live view in the browser, on http://localhost:9090"),
+    "viewer_params_file": (str(SHARE / "config" / "view.yaml"), "parameter file of the node view"),
+    "use_sim_time": ("false", "of RViz and the live view: take the time from /clock"),
 }
 
 
@@ -65,6 +67,7 @@ def make_processes(context: LaunchContext) -> list[Node | ExecuteProcess | Regis
             parameters=[{"use_sim_time": value["use_sim_time"].lower() == "true"}],
             condition=IfCondition(value["rviz"]),
         ),
+        *viewer(value),
         evaluate,
         RegisterEventHandler(OnProcessExit(target_action=evaluate, on_exit=[EmitEvent(event=Shutdown())])),
     ]

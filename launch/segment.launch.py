@@ -19,7 +19,9 @@ from kpconv_ros.nodes.launching import (
     declare_arguments,
     extrinsic_parameters,
     fastdds_profile,
+    removed_classes_parameters,
     replay_parameters,
+    viewer,
 )
 from launch import LaunchContext, LaunchDescription
 
@@ -45,6 +47,10 @@ ARGUMENTS = {
         "",
         "sensor in the odometry's child frame, 'x y z roll pitch yaw' [m, rad]; empty: as in params_file",
     ),
+    "removed_classes": (
+        "",
+        "classes that are not in ~/output/filtered and not in ~/output/map, by commas; empty: as in params_file",
+    ),
     "autostart": ("true", "configure and activate at start; false leaves that to a lifecycle manager"),
     "use_sim_time": ("false", "take the time from /clock"),
     "simulator": ("false", "also start the simulated lidar"),
@@ -54,6 +60,8 @@ ARGUMENTS = {
     "bag_rate": ("1.0", "multiple of the recorded speed"),
     "rviz": ("false", "also start RViz"),
     "rviz_config": (str(SHARE / "config" / "segment.rviz"), "RViz configuration"),
+    "viewer": ("false", "also start the live view in the browser, on http://localhost:9090"),
+    "viewer_params_file": (str(SHARE / "config" / "view.yaml"), "parameter file of the node view"),
     "log_level": ("info", "debug, info, warn or error"),
 }
 PASSED_ON = ("model", "device", "pose_source", "map_frame", "sensor_frame")
@@ -95,6 +103,7 @@ def make_nodes(context: LaunchContext) -> list[IncludeLaunchDescription | Node]:
             **common,
         ),
     ]
+    nodes += viewer(value, points=value["input"], odometry=odometry)
     if has_own_odometry:
         nodes.append(register_launch(value))
     if as_bool(value["simulator"]):
@@ -130,13 +139,15 @@ def register_launch(value: dict[str, str]) -> IncludeLaunchDescription:
             "simulator": "false",
             "bag": "",
             "rviz": "false",
+            "viewer": "false",
         }.items(),
     )
 
 
 def segment_parameters(value: dict[str, str], has_own_odometry: bool) -> dict[str, object]:
     """The parameters that launch arguments set; those left empty stay as in the parameter file."""
-    parameters: dict[str, object] = {"pose_source": "odometry", "pose_timeout": 0.5} if has_own_odometry else {}
+    parameters: dict[str, object] = {"pose_source": "odometry", "pose_timeout": 2.0} if has_own_odometry else {}
     parameters.update({name: value[name] for name in PASSED_ON if value[name]})
     parameters["autostart"] = as_bool(value["autostart"])
+    parameters.update(removed_classes_parameters(value["removed_classes"]))
     return {**parameters, **extrinsic_parameters(value["extrinsic"])}

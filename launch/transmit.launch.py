@@ -12,7 +12,7 @@ from launch.actions import OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
-from kpconv_ros.nodes.launching import as_bool, declare_arguments, fastdds_profile
+from kpconv_ros.nodes.launching import as_bool, declare_arguments, fastdds_profile, viewer
 from launch import LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory("kpconv_ros"))
@@ -30,6 +30,8 @@ ARGUMENTS = {
     "params_file": (str(SHARE / "config" / "encode.yaml"), "parameter file of the node encode"),
     "profile": (str(SHARE / "config" / "fastdds_link.xml"), "Fast DDS profile, unless the environment names one"),
     "pose_source": ("", "auto, tf, odometry or none; empty: as in params_file"),
+    "viewer": ("false", "also start the live view in the browser, on http://localhost:9090"),
+    "viewer_params_file": (str(SHARE / "config" / "view.yaml"), "parameter file of the node view"),
     "autostart": ("true", "configure and activate at start; false leaves that to a lifecycle manager"),
     "use_sim_time": ("false", "take the time from /clock"),
     "log_level": ("info", "debug, info, warn or error"),
@@ -43,7 +45,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def make_nodes(context: LaunchContext) -> list:
-    """The node, and the profile of the link in its environment."""
+    """The node, the profile of the link in its environment, and the live view if asked for."""
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     parameters = {name: value[name] for name in PASSED_ON if value[name]}
     parameters.update({"link_domain": int(value["link_domain"]), "autostart": as_bool(value["autostart"])})
@@ -67,4 +69,5 @@ def make_nodes(context: LaunchContext) -> list:
         output="screen",
         emulate_tty=True,
     )
-    return [*fastdds_profile(SHARE, Path(value["profile"])), node]
+    shown = viewer(value, map=value["map"], labels=value["scans"], odometry=value["odometry"])
+    return [*fastdds_profile(SHARE, Path(value["profile"])), node, *shown]

@@ -14,8 +14,27 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-# Nodes of these tests must not hear those of another run. Domains above 101 collide with ephemeral ports on Linux.
-os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+# Nodes of these tests must not hear those of another run, nor of another worker, which inherits the environment.
+# Domains above 101 collide with ephemeral ports on Linux.
+if "PYTEST_XDIST_WORKER" in os.environ or "ROS_DOMAIN_ID" not in os.environ:
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Split the suite in two: what may run on all cores, and what runs one by one."""
+    told = "leave out the tests that start nodes or judge time ('none'), or run these alone ('only')"
+    parser.addoption("--live", choices=("none", "only"), help=told)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep one part of the suite; let files with slow tests begin, so that no core waits for one at the end."""
+    wanted, kept, left_out = config.getoption("--live"), [], []
+    for item in items:
+        is_live = any(item.iter_markers("ros")) or any(item.iter_markers("alone"))
+        (left_out if wanted and is_live != (wanted == "only") else kept).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    slow = {item.path for item in kept if any(item.iter_markers("slow"))}
+    items[:] = sorted(kept, key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

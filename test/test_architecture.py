@@ -21,19 +21,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "registration": {"geometry", "kernels", "config_io"},
     "codec": {"geometry", "kernels"},
     "config_io": set(),
-    "checkpoint": {"networks", "layers", "mapping", "config_io"},
+    "model_folder": {"config_io"},
+    "checkpoint": {"model_folder", "networks", "layers", "mapping", "config_io"},
     "checkpoint_import": {"checkpoint", "networks", "config_io"},
-    "shape_checkpoint": {"checkpoint", "networks", "config_io", "data"},
-    "sampling_checkpoint": {"checkpoint", "networks", "config_io", "data"},
-    "neural_qaad_checkpoint": {"checkpoint", "networks", "config_io"},
-    "map_codec_checkpoint": {"checkpoint", "networks", "codec", "config_io"},
-    "patch_sampler_checkpoint": {"checkpoint", "networks", "layers", "config_io"},
-    "export": {"checkpoint", "networks", "mapping", "geometry", "data", "config_io", "pipelines"}
+    "shape_checkpoint": {"checkpoint", "model_folder", "networks", "config_io", "data"},
+    "sampling_checkpoint": {"model_folder", "networks", "config_io", "data"},
+    "neural_qaad_checkpoint": {"model_folder", "networks", "config_io"},
+    "map_codec_checkpoint": {"model_folder", "networks", "codec", "config_io"},
+    "patch_sampler_checkpoint": {"model_folder", "networks", "layers", "config_io"},
+    "export": {"checkpoint", "model_folder", "networks", "mapping", "geometry", "data", "config_io", "pipelines"}
     | {"shape_checkpoint"},
     "data": {"geometry", "kernels", "config_io", "codec"},  # tiles of maps are its unit
     "training": {"data", "losses", "networks", "layers", "mapping", "geometry", "kernels", "config_io", "checkpoint"}
     # metrics, and the voting test, of trainings that are compared
     | {
+        "model_folder",
         "shape_checkpoint",
         "sampling_checkpoint",
         "patch_sampler_checkpoint",
@@ -47,11 +49,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipelines": {"mapping", "networks", "geometry", "kernels", "codec", "data", "config_io", "checkpoint"}
     | {"layers", "shape_checkpoint", "sampling_checkpoint", "patch_sampler_checkpoint", "registration"}
     | {"map_codec_checkpoint"},
-    "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "shape_checkpoint"}
+    "evaluation": {"pipelines", "data", "geometry", "config_io", "checkpoint", "model_folder", "shape_checkpoint"}
     | {"sampling_checkpoint", "networks", "registration"}  # samplers are compared inside their tasks
     | {"codec", "mapping", "map_codec_checkpoint"},  # tiles that came over a link are compared with those of the map
-    "nodes": {"pipelines", "mapping", "registration", "codec", "data", "config_io", "checkpoint"}
-    | {"msg", "srv"},  # generated
+    "viewing": {"data", "config_io"},
+    "nodes": {"pipelines", "mapping", "registration", "codec", "data", "config_io", "checkpoint", "viewing"}
+    | {"model_folder", "msg", "srv"},  # generated
     "cli": {"nodes", "pipelines", "training", "evaluation", "data", "checkpoint_import", "export"},
 }
 ROS = {

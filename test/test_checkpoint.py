@@ -10,19 +10,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from kpconv_ros import checkpoint
-from kpconv_ros.checkpoint import (
-    CheckpointError,
-    file_sha256,
-    find_model,
-    load_manifest,
-    load_model,
-    load_network,
-    save_model,
-    update_manifest,
-)
+from kpconv_ros.checkpoint import load_manifest, load_model, load_network, save_model, update_manifest
+from kpconv_ros.model_folder import CheckpointError, file_sha256, find_model
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 
 SIZES = KPFCNNConfig(num_classes=2, in_features=2, voxel_size=0.3, width=8, encoder=("simple", "strided", "residual"))
@@ -79,12 +71,6 @@ def test_an_unknown_model_tells_where_it_was_looked_for(monkeypatch: pytest.Monk
     monkeypatch.setenv("KPCONV_ROS_MODELS", "/some/models")
     with pytest.raises(CheckpointError, match="model unheard_of: no manifest.yaml in any of .*/some/models/unheard_of"):
         load_model("unheard_of")
-
-
-def test_a_shallow_place_of_the_package_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "__file__", "/kpconv_ros/checkpoint.py")
-    with pytest.raises(CheckpointError, match="unheard_of"):
-        find_model("unheard_of")
 
 
 def test_missing_weights_are_refused(folder: Path) -> None:
@@ -145,7 +131,7 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, content: bytes) -> Non
 def test_weights_that_do_not_fit_their_config_are_refused(folder: Path, case: str) -> None:
     path = folder / "weights.safetensors"
     state, metadata = load_file(path), {"kpfcnn_config": ""}
-    with checkpoint.safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     if case == "left over":
         state["left.over"] = torch.zeros(1)

@@ -53,6 +53,7 @@ def test_absent_keys_keep_their_defaults_and_nested_ones_are_read():
         ({"mode": "medium"}, "expected one of fast, slow"),
         ({"inner": {"radius": float("nan")}}, "got nan, expected 0.1 to 10.0"),
         ({"inner": 3}, "expected a mapping"),
+        ({"limit": 10**400}, "limit: got a number of 1329 bits, expected a float"),
         ({"flag": True, "count": 5}, "flag needs a count below 5"),
     ],
 )

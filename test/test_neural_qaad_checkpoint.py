@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kpconv_ros.checkpoint import CheckpointError
+from kpconv_ros.model_folder import CheckpointError
 from kpconv_ros.networks.neural_qaad import NeuralQAAD, NeuralQAADConfig
 from kpconv_ros.neural_qaad_checkpoint import load_neural_qaad, save_neural_qaad
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kpconv_ros.checkpoint import CheckpointError, load_model
+from kpconv_ros.checkpoint import load_model
+from kpconv_ros.model_folder import CheckpointError
 from kpconv_ros.networks.patch_sampler import PatchSamplerConfig, PatchSamplerNet
 from kpconv_ros.patch_sampler_checkpoint import load_patch_sampler, save_patch_sampler
 

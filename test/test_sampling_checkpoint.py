@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from kpconv_ros.checkpoint import CheckpointError
+from kpconv_ros.model_folder import CheckpointError
 from kpconv_ros.networks.pcrnet import PCRNet, PCRNetConfig
 from kpconv_ros.networks.samplenet import SampleNet, SampleNetConfig
 from kpconv_ros.sampling_checkpoint import load_sampler, load_task_network, save_sampling_model

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from kpconv_ros.checkpoint import CheckpointError, load_model, load_network, save_network
+from kpconv_ros.checkpoint import load_model, load_network, save_network
+from kpconv_ros.model_folder import CheckpointError
 from kpconv_ros.networks.kpcnn import KPCNN, KPCNNConfig
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 from kpconv_ros.networks.part_kpfcnn import PartKPFCNN, PartKPFCNNConfig

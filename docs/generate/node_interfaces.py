@@ -24,7 +24,9 @@ from kpconv_ros.nodes.register_node import RegisterNode
 from kpconv_ros.nodes.replay_node import ReplayNode
 from kpconv_ros.nodes.segment_node import SegmentNode
 from kpconv_ros.nodes.simulate_node import SimulateNode
+from kpconv_ros.nodes.view_node import ViewNode
 
+VIEW_PORT = 29090  # not where a live view may be running
 OF_EVERY_NODE = ("/rosout", "/parameter_events", "/clock")
 SERVICES_OF_NODES = (
     *("describe_parameters", "get_parameter_types", "get_parameters", "list_parameters", "set_parameters"),
@@ -34,6 +36,7 @@ SERVICES_OF_LIFECYCLE = (
     *("change_state", "get_state", "get_available_states", "get_available_transitions", "get_transition_graph"),
 )
 SERVICES_OF_EVERY_NODE = (*SERVICES_OF_NODES, *SERVICES_OF_LIFECYCLE)
+OTHER_NODES = {"simulate": SimulateNode, "replay": ReplayNode, "view": ViewNode}
 LIFECYCLE_NODES = {"segment": SegmentNode, "register": RegisterNode, "encode": EncodeNode, "decode": DecodeNode}
 
 
@@ -52,7 +55,7 @@ class Endpoint(NamedTuple):
 def interfaces_of_all() -> tuple[dict[str, set[Endpoint]], dict[str, set[str]]]:
     """Topics and services, and names of parameters, of every node that users start."""
     endpoints, parameters = {}, {}
-    for name in (*LIFECYCLE_NODES, "simulate", "replay"):
+    for name in (*LIFECYCLE_NODES, *OTHER_NODES):
         with running(name) as node:
             endpoints[name] = _endpoints(node)
             own = [key for key in node._parameters if key != "use_sim_time" and "type_description" not in key]
@@ -72,6 +75,8 @@ def running(name: str, **settings: Any) -> Iterator[Node]:
             settings = {"path": folder, "mode": "lockstep", "patience": 60.0}
         if name == "segment":
             settings = {"device": "cpu"}
+        if name == "view":
+            settings = {"port": VIEW_PORT}
         arguments = [word for key, value in settings.items() for word in ("-p", f"{key}:={value}")]
         rclpy.init(args=["--ros-args", "--log-level", "fatal", *arguments])
         node: Any = None
@@ -82,7 +87,9 @@ def running(name: str, **settings: Any) -> Iterator[Node]:
                 node.trigger_configure()
                 node.trigger_activate()
             else:
-                node = SimulateNode() if name == "simulate" else ReplayNode()
+                node = OTHER_NODES[name]()
+            if name == "view":
+                node.listen_to_points(True)
             yield node
         finally:
             if node is not None:

@@ -41,10 +41,11 @@ def write_topics(folder: Path) -> None:
         "# Topics and services",
         "Names with `~/` are below the node's own name, such as `/segment/output/labels`. All can be remapped: "
         "`-r '~/input/points:=/lidar/points'`. Outputs carry the stamp and frame of their cloud. Nothing is computed "
-        "for a topic that nobody listens to. Every node also has the parameter services and, but for `simulate` and "
-        "`replay`, those of a lifecycle node. What is *latched* (transient local) a late subscriber gets at once.",
-        "Where tf2_ros is installed, `segment` and `encode` listen to TF, `register` listens and publishes, `simulate` "
-        "and `replay` publish. This table was made without it.",
+        "for a topic that nobody listens to. Every node also has the parameter services and, but for `simulate`, "
+        "`replay` and `view`, those of a lifecycle node. What is *latched* (transient local) a late subscriber gets at "
+        "once.",
+        "Where tf2_ros is installed, `segment`, `encode` and `view` listen to TF, `register` listens and publishes, "
+        "`simulate` and `replay` publish. This table was made without it.",
     ]
     for node, found in endpoints.items():
         own = [entry for entry in found if not is_of_every_node(entry)]
@@ -56,5 +57,6 @@ def write_topics(folder: Path) -> None:
         parts += [f"## {node}", table(("", "name", "type", "quality", "what"), rows)]
     parts += ["## Messages and services of this package"]
     for path in sorted((*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv"))):
-        parts += [f"### {path.name}", f"```\n{path.read_text(encoding='utf-8').strip()}\n```"]
+        text = "".join(line for line in path.open(encoding="utf-8") if not line.startswith("# SPDX-"))
+        parts += [f"### {path.name}", f"```\n{text.strip()}\n```"]
     write_page(folder / "topics.md", parts)

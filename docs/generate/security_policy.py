@@ -23,6 +23,7 @@ ADDED: dict[str, dict[str, tuple[str, ...]]] = {
     "decode": {"subscribes": (*CLOCK, "encode/output/latents")},
     "simulate": {"subscribes": CLOCK, "publishes": ("/tf",)},
     "replay": {"publishes": ("/tf",)},
+    "view": {"subscribes": (*CLOCK, *TF, "/lidar/points", "/odom")},
 }
 """What depends on where a node runs: simulated time, tf2, and the remaps of the launch files."""
 

@@ -13,6 +13,8 @@ TIMES = {
     "total": "the whole scan [ms]",
     "pipeline_latency": "from the scan's stamp to its publication [ms]; not where the clocks differ",
 }
+SEGMENT_TIMES = ("preprocess", "inference", "postprocess", "total", "pipeline_latency")
+REGISTER_TIMES = ("preprocess", "registration", "postprocess", "total", "pipeline_latency")
 LAYOUTS = "any layout of fields; best effort or reliable, as its publishers are"
 
 
@@ -27,9 +29,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "~/output/labels": "every point and field of the input, and `label` (uint8) and `confidence` (float32)",
         "~/output/colored": "finite points with the colour of their label",
         "~/output/filtered": "as `labels`, the classes of `classes_kept` without those of `classes_removed`",
-        "~/output/map": "voted voxels with `label`, `confidence` and colour, every `map_period`",
+        "~/output/map": "voted voxels with `label`, `confidence`, colour; without `map_classes_removed`",
         "~/output/label_info": "names and colours of the labels",
-        **_times("preprocess", "inference", "postprocess", "total", "pipeline_latency"),
+        **_times(*SEGMENT_TIMES),
         "/diagnostics": DIAGNOSTICS,
         "~/reset": "empties the map",
         "~/set_enabled": ENABLED,
@@ -43,7 +45,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "~/output/sampled": "the points that were registered, all their fields, best first",
         "~/output/deskewed": "the scan as if measured at its stamp, without its field of times",
         "~/output/map_tile": "the map in at most 4 kB, every `tile_period` seconds",
-        **_times("preprocess", "registration", "postprocess", "total", "pipeline_latency"),
+        **_times(*REGISTER_TIMES),
         "/diagnostics": DIAGNOSTICS,
         "~/reset": "forgets all; the next scan begins a new odometry frame",
         "~/set_enabled": ENABLED,
@@ -78,5 +80,17 @@ TEXTS: dict[str, dict[str, str]] = {
         "odom": "recorded odometry, where there is one",
         "/clock": "recorded time, with `clock: true`",
         "segment/output/labels": "the consumer's answers, in the modes lockstep and as_fast; `ack_topic`",
+    },
+    "view": {
+        "lidar/points": "raw scans; only while nobody publishes labelled ones",
+        "segment/output/labels": "labelled scans",
+        "segment/output/map": "the voted map",
+        "segment/output/label_info": "names and colours of the labels",
+        "decode/output/map": "the map that came over a link",
+        "odom": "pose of the sensor, or of a frame that the extrinsic is for; where TF is not used",
+        "register/output/path": "the way that registration believes",
+        **{f"segment/debug/{name}_ms": TIMES[name] for name in SEGMENT_TIMES},
+        **{f"register/debug/{name}_ms": TIMES[name] for name in REGISTER_TIMES},
+        "/diagnostics": "what the nodes say of themselves, and how much was sent",
     },
 }

@@ -181,10 +181,10 @@ def _decode_draco(data: bytes, count: int) -> Array:
         raise CodecError(f"got {len(data)} bytes that Draco refuses: {error}") from error
     if points.shape != (count, 3) or not count or not np.isfinite(points).all():
         raise CodecError(f"got points {points.shape} from Draco, expected finite ones ({count}, 3)")
-    indices: Array = np.rint(points).astype(np.int64)
+    indices = np.rint(points)
     if indices.min() < 0 or indices.max() >= 1 << _KEY_BITS:
-        raise CodecError(f"got cells {indices.min()} to {indices.max()}, expected 0 to {(1 << _KEY_BITS) - 1}")
-    return indices
+        raise CodecError(f"got cells {indices.min():g} to {indices.max():g}, expected 0 to {(1 << _KEY_BITS) - 1}")
+    return np.asarray(indices, np.int64)
 
 
 def _split(payload: bytes) -> tuple[int, int, bytes, bytes]:

@@ -21,6 +21,8 @@ from kpconv_ros.codec.range_coder import SymbolReader, SymbolWriter, count_bits,
 Array = NDArray[Any]
 NUM_CLASSES = 17
 """Sizes of sub-tiles that are told apart: class 0 is empty, class c stands for about 2^(c - 1) points."""
+PARTS = 8
+"""Into so many a class is divided; how many are told apart grows with the level."""
 MOST_POINTS = 1 << 15
 """Most points of a sub-tile that a payload can tell of."""
 GROUND_REACH = 127
@@ -55,6 +57,8 @@ class LatentTile(NamedTuple):
     """Height of the ground in steps, ``(T,)``; 0 where there are no points."""
     numbers: NDArray[np.int64]
     """Rounded code of each sub-tile that is not empty, ``(S, L)``."""
+    parts: NDArray[np.int64]
+    """Which part of its class the number of points of each sub-tile that is not empty lies in, ``(S,)``, 0 to 7."""
     labels: NDArray[np.uint8] | None = None
     """Label of each patch of these, ``(S, K)``, if they ride along."""
 
@@ -71,16 +75,33 @@ def classes_of(counts: Array) -> NDArray[np.int64]:
     return np.where(counts > 0, 1 + octaves, 0)
 
 
-def counts_of(classes: Array) -> NDArray[np.int64]:
-    """Return the points that a sub-tile of each class is decoded to."""
-    return np.where(classes > 0, 1 << np.maximum(classes - 1, 0), 0)
+def parts_of(counts: Array) -> NDArray[np.int64]:
+    """Return which part of its class each number of points lies in, of the sub-tiles that are not empty, ``(S,)``."""
+    octaves = np.log2(counts[counts > 0])
+    return ((octaves - np.rint(octaves) + 0.5) * PARTS).astype(np.int64).clip(0, PARTS - 1)
+
+
+def counts_of(tile: LatentTile, tables: LatentTables) -> NDArray[np.int64]:
+    """Return the points that each sub-tile that is not empty is decoded to, ``(S,)``."""
+    merged = PARTS >> _part_bits(tile.level, tables)
+    octaves = tile.classes[tile.classes > 0] - 1.5 + (tile.parts // merged * merged + 0.5 * merged) / PARTS
+    return np.rint(np.exp2(octaves)).astype(np.int64).clip(1)
+
+
+def _part_bits(level: int, tables: LatentTables) -> int:
+    """Return the bits of a part: where codes take few, none."""
+    return min(4 * level // len(tables.numbers), 3)
+
+
+def _part_symbols(tile: LatentTile, tables: LatentTables) -> tuple[Array, Array]:
+    bits = _part_bits(tile.level, tables)
+    return tile.parts >> (3 - bits), np.repeat(even_frequencies(1 << bits), len(tile.parts), axis=0)
 
 
 def levels_of(level: int, classes: Array, tables: LatentTables) -> NDArray[np.int64]:
     """Return the level of each sub-tile that is not empty: those with many points are worth more bits."""
-    counts = counts_of(classes)
-    filled = counts[counts > 0]
-    shares = filled * len(classes) * 4096 // max(int(counts.sum()), 1)
+    filled = 1 << (classes[classes > 0] - 1)
+    shares = filled * len(classes) * 4096 // max(int(filled.sum()), 1)
     above = np.searchsorted(tables.shares, shares, side="right") - np.searchsorted(tables.shares, 4096, side="right")
     return np.asarray(np.clip(level + above, 0, len(tables.numbers) - 1), np.int64)
 
@@ -96,6 +117,8 @@ def pack_tile(tile: LatentTile, tables: LatentTables) -> bytes:
     writer.write(np.array([tile.level]), even_frequencies(len(tables.numbers)))
     writer.write(tile.classes, tables.classes[contexts_of(tile.classes)])
     writer.write(*_ground_symbols(tile, tables))
+    if _part_bits(tile.level, tables):
+        writer.write(*_part_symbols(tile, tables))
     writer.write(*_number_symbols(tile, tables))
     writer.write(np.array([int(tile.labels is not None)]), even_frequencies(2))
     if tile.labels is not None:
@@ -111,7 +134,8 @@ def size_of(tile: LatentTile, tables: LatentTables) -> float:
         _number_symbols(tile, tables),
         _ground_symbols(tile, tables),
     )
-    return (2 + sum(count_bits(*part) for part in parts)) / 8
+    told = len(tile.parts) * _part_bits(tile.level, tables)
+    return (2 + told + sum(count_bits(*part) for part in parts)) / 8
 
 
 def unpack_tile(payload: bytes, tables: LatentTables, num_patches: int) -> LatentTile:
@@ -131,11 +155,12 @@ def unpack_tile(payload: bytes, tables: LatentTables, num_patches: int) -> Laten
     if not len(filled):
         raise CodecError("payload: expected a tile with points, got none")
     grounds = _read_grounds(reader, filled, tables)
+    parts = _read_parts(reader, level, len(filled), tables)
     frequencies = tables.numbers[levels_of(level, classes, tables)].reshape(-1, tables.numbers.shape[2])
     numbers = reader.read(frequencies).astype(np.int64).reshape(len(filled), -1) - most_of(tables)
     has_labels = bool(reader.read(even_frequencies(2))[0])
     labels = read_labels(reader, len(filled), num_patches) if has_labels else None
-    tile = LatentTile(level, classes, grounds, numbers, labels)
+    tile = LatentTile(level, classes, grounds, numbers, parts, labels)
     if pack_tile(tile, tables) != payload:
         raise CodecError(f"payload: got {len(payload)} bytes that are cut off or altered, expected those of a tile")
     return tile
@@ -218,6 +243,13 @@ def _read_grounds(reader: SymbolReader, filled: Array, tables: LatentTables) -> 
     for subtile, symbol in zip(filled[1:], symbols[2:], strict=True):
         grounds[subtile] = _guess_ground(classes, grounds, int(subtile)) + symbol - GROUND_REACH
     return grounds
+
+
+def _read_parts(reader: SymbolReader, level: int, num: int, tables: LatentTables) -> NDArray[np.int64]:
+    bits = _part_bits(level, tables)
+    if not bits:
+        return np.zeros(num, np.int64)
+    return reader.read(np.repeat(even_frequencies(1 << bits), num, axis=0)).astype(np.int64) << (3 - bits)
 
 
 def _number_symbols(tile: LatentTile, tables: LatentTables) -> tuple[Array, Array]:

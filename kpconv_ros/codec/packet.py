@@ -88,12 +88,14 @@ def split_packet(packet: Packet, max_bytes: int) -> list[Packet]:
     """Cut a packet into parts whose bytes are at most ``max_bytes`` each.
 
     Raises:
-        CodecError: If it takes more than `MAX_PARTS`.
+        CodecError: If it takes more than `MAX_PARTS`, or there is no room for a payload.
     """
     if len(pack_packet(packet)) <= max_bytes:
         return [packet]
     overhead = len(pack_packet(packet._replace(payload=b"", num_parts=2)))
-    room = max(max_bytes - overhead, 1)
+    room = max_bytes - overhead
+    if room < 1:
+        raise CodecError(f"got room for {max_bytes} bytes, expected more than the {overhead} beside the payload")
     num_parts = -(-len(packet.payload) // room)
     if num_parts > MAX_PARTS:
         raise CodecError(f"got a payload of {len(packet.payload)} bytes, expected at most {MAX_PARTS} parts of {room}")

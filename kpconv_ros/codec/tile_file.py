@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -46,4 +47,6 @@ def unpack_tile_file(data: bytes) -> TileFile:
     _, version, x, y, z = _HEAD.unpack_from(data)
     if version != _VERSION:
         raise CodecError(f"got a map of version {version}, expected {_VERSION}")
+    if not all(map(math.isfinite, (x, y, z))):
+        raise CodecError(f"got a map at {x}, {y}, {z}, expected finite metres")
     return TileFile((x, y, z), [unpack_packet(packet) for packet in split_batch(data[start:])])

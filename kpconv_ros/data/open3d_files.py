@@ -66,6 +66,8 @@ def write_fields(
     with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
         if not open3d.t.io.write_point_cloud(str(path), cloud):
             raise CloudError(f"{path}: Open3D could not write the file")
+    if path.suffix.lower() == ".ply":
+        _check_whole(path)
 
 
 def import_open3d() -> Any:
@@ -81,6 +83,14 @@ def import_open3d() -> Any:
             f"PLY and PCD files need Open3D (pip install open3d, apt-get install libusb-1.0-0): {error}"
         ) from error
     return open3d
+
+
+def _check_whole(path: Path) -> None:
+    """Raise where a disk was full: Open3D calls a PLY file written of which a part is missing."""
+    try:
+        _check_ply(path)
+    except CloudError as error:
+        raise CloudError(f"not written in full, is the disk full? {error}") from error
 
 
 def _check_ply(path: Path) -> None:

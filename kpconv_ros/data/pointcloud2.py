@@ -6,6 +6,8 @@ Messages are duck-typed: those of rclpy, of rosbags, and our own :class:`PackedC
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -68,19 +70,40 @@ class PackedCloud(NamedTuple):
         return self.width * self.point_step
 
 
-class CloudFields(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class CloudFields:
     """What a PointCloud2 holds; ``N = height * width`` points in the order of the message."""
 
-    xyz: NDArray[np.float32]
-    """Positions, ``(N, 3)``, in the message's unit and frame; not checked for NaN."""
-    intensity: NDArray[np.float32] | None
-    """Return strength as the driver scales it, ``(N,)``, or None if no field of :data:`INTENSITY_NAMES` is there."""
     points: NDArray[np.void]
     """Structured view of all fields, ``(N,)``; shares memory with the message unless its rows are padded."""
     height: int
     width: int
     fields: tuple[Field, ...]
     is_bigendian: bool
+
+    @cached_property
+    def xyz(self) -> NDArray[np.float32]:
+        """Positions, ``(N, 3)``, in the message's unit and frame; not checked for NaN."""
+        xyz = np.empty((len(self.points), 3), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for column, axis in enumerate("xyz" if len(self.points) else ""):
+                xyz[:, column] = self.points[axis]
+        return xyz
+
+    @cached_property
+    def intensity(self) -> NDArray[np.float32] | None:
+        """Return strength as the driver scales it, ``(N,)``, or None if there is none."""
+        if self.intensity_name is None:
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            intensity: NDArray[np.float32] = self.points[self.intensity_name].astype(np.float32)
+        return intensity
+
+    @property
+    def intensity_name(self) -> str | None:
+        """Name of the field of :data:`INTENSITY_NAMES` that is there, or None."""
+        names = {field.name.lower(): field.name for field in self.fields if field.count == 1}
+        return next((names[name] for name in INTENSITY_NAMES if name in names), None)
 
 
 def field_dtype(msg: PointCloud2Like) -> np.dtype[np.void]:
@@ -124,11 +147,10 @@ def read_points(msg: PointCloud2Like) -> CloudFields:
     fields = _fields_of(msg)
     if msg.height * msg.width == 0 and not fields:
         empty = np.zeros(0, dtype=[])
-        return CloudFields(np.zeros((0, 3), np.float32), None, empty, msg.height, msg.width, (), msg.is_bigendian)
+        return CloudFields(empty, msg.height, msg.width, (), msg.is_bigendian)
     points = _view_points(msg, field_dtype(msg))
+    _check_axes(fields)
     return CloudFields(
-        xyz=_read_xyz(points, fields),
-        intensity=_read_intensity(points, fields),
         points=points,
         height=msg.height,
         width=msg.width,
@@ -272,24 +294,9 @@ def _view_points(msg: PointCloud2Like, dtype: np.dtype[np.void]) -> NDArray[np.v
     return np.ascontiguousarray(rows.reshape(-1))  # of one column, the flat view would still have gaps
 
 
-def _read_xyz(points: NDArray[np.void], fields: tuple[Field, ...]) -> NDArray[np.float32]:
+def _check_axes(fields: tuple[Field, ...]) -> None:
     names = [field.name for field in fields if field.count == 1]
     missing = [axis for axis in "xyz" if axis not in names]
     if missing:
         got = [f"{field.name}[{field.count}]" if field.count > 1 else field.name for field in fields]
         raise PointCloud2Error(f"got fields {got}, expected x, y, z of one number each: {missing} missing")
-    xyz = np.empty((len(points), 3), np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for column, axis in enumerate("xyz"):
-            xyz[:, column] = points[axis]
-    return xyz
-
-
-def _read_intensity(points: NDArray[np.void], fields: tuple[Field, ...]) -> NDArray[np.float32] | None:
-    names = {field.name.lower(): field.name for field in fields if field.count == 1}
-    found = next((names[name] for name in INTENSITY_NAMES if name in names), None)
-    if found is None:
-        return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        intensity: NDArray[np.float32] = points[found].astype(np.float32)
-    return intensity

@@ -113,8 +113,8 @@ class LiveSession:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process numbers of the nodes and the recorder by name."""
-        return {name: node.process.pid for name, node in self._processes.nodes.items()}
+        """Process numbers of the nodes, the recorder and the source that plays, by name."""
+        return {name: node.process.pid for name, node in list(self._processes.nodes.items())}  # asked by other threads
 
     def play(
         self,

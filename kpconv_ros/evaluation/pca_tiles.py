@@ -18,6 +18,7 @@ from kpconv_ros.codec.latent_payload import (
     levels_of,
     most_of,
     pack_tile,
+    parts_of,
     reach_grounds,
     size_of,
     unpack_tile,
@@ -73,7 +74,7 @@ class PcaTileCoder:
         rows = [starts[i] + _spread(int(split.counts[i]), generator) for i in filled]
         coefficients = (_order(split.points[np.stack(rows)]) - self._mean) @ self._components.T
         grounds = reach_grounds(split.counts > 0, split.grounds)  # a roof alone in its sub-tile may be told wrongly
-        tile = LatentTile(0, classes_of(split.counts), grounds, np.zeros((0, 0), np.int64))
+        tile = LatentTile(0, classes_of(split.counts), grounds, np.zeros((0, 0), np.int64), parts_of(split.counts))
         for level in range(len(self._steps) - 1, -1, -1):
             rounded = self._round(tile._replace(level=level), coefficients)
             if size_of(rounded, self._tables) <= max_bytes:
@@ -87,9 +88,9 @@ class PcaTileCoder:
         tile = unpack_tile(payload, self._tables, 0)
         steps = self._steps[levels_of(tile.level, tile.classes, self._tables)]
         subtiles = (self._mean + tile.numbers * steps[:, None] @ self._components).reshape(-1, NUM_POINTS, 3)
-        counts, origins, parts = counts_of(tile.classes), origins_of(tile.grounds), []
-        for points, subtile in zip(subtiles, np.flatnonzero(tile.classes), strict=True):
-            parts.append(points[_spread_evenly(int(counts[subtile]))] + origins[subtile])
+        counts, origins = counts_of(tile, self._tables), origins_of(tile.grounds)[tile.classes > 0]
+        of_subtiles = zip(subtiles, counts.tolist(), origins, strict=True)
+        parts = [points[_spread_evenly(count)] + origin for points, count, origin in of_subtiles]
         points = np.concatenate(parts).astype(np.float32)
         points[:, :2] = points[:, :2].clip(0.0, TILE_SIZE)
         return TileContent(points, np.zeros(len(points), np.uint8))

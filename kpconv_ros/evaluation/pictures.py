@@ -54,7 +54,7 @@ def draw_labelled_cloud(
     points, (labels,) = _drawable(points, [labels], classes, colors)
     figure, (axes,) = dark_figure(1, (13.0, 7.5))
     draw_view(axes, look_from_behind(points), readable_palette(colors)[labels], title or f"{len(points):,} points")
-    _add_legend(figure, [labels], classes, colors)
+    add_class_legend(figure, [labels], classes, colors)
     return save_figure(figure, path)
 
 
@@ -89,7 +89,7 @@ def draw_comparison(
     view = look_from_behind(points)
     for axes, labels, title in zip(panels, both, titles):
         draw_view(axes, view, readable_palette(colors)[labels], title)
-    _add_legend(figure, both, classes, colors)
+    add_class_legend(figure, both, classes, colors)
     return save_figure(figure, path)
 
 
@@ -121,7 +121,7 @@ def draw_map_from_above(
     view = View(points[:, 0].astype(np.float64), points[:, 1].astype(np.float64), order, np.full(len(points), 0.6))
     draw_view(axes, view, readable_palette(colors)[labels], title or f"voted map, {len(points):,} voxels")
     add_scale_bar(axes)
-    _add_legend(figure, [labels], classes, colors)
+    add_class_legend(figure, [labels], classes, colors)
     return save_figure(figure, path)
 
 
@@ -202,7 +202,9 @@ def add_scale_bar(axes: Axes) -> None:
     axes.text(x + length / 2, y + 0.01 * (top - bottom), f"{length:g} m", color=FOREGROUND, ha="center", va="bottom")
 
 
-def _add_legend(figure: Figure, labelings: Sequence[Labels], classes: Sequence[str], colors: Sequence[Color]) -> None:
+def add_class_legend(
+    figure: Figure, labelings: Sequence[Labels], classes: Sequence[str], colors: Sequence[Color]
+) -> None:
     """Name the labels that are seen, below the panels."""
     from matplotlib.lines import Line2D
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from kpconv_ros.checkpoint import CheckpointError
 from kpconv_ros.data.object_sets import ObjectSet
 from kpconv_ros.data.object_tasks import ObjectTaskConfig, TaskBatch, draw_batch, load_task_objects
 from kpconv_ros.evaluation.object_samplers import (
@@ -29,6 +28,7 @@ from kpconv_ros.evaluation.object_samplers import (
     measure,
     random_sampler,
 )
+from kpconv_ros.model_folder import CheckpointError
 from kpconv_ros.sampling_checkpoint import (
     SamplerModel,
     SamplingManifest,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from kpconv_ros.codec.tile import TILE_SIZE
+from kpconv_ros.geometry.assignment import match_by_prices
 from kpconv_ros.geometry.earth_mover import emkd
 
 NEAR = 0.2
@@ -36,6 +39,14 @@ def measure_distortion(original: NDArray[np.float32], decoded: NDArray[np.float3
     return Distortion(float(there.mean() + back.mean()) / 2, root, float(near))
 
 
+def d1_psnr(d1_m: float, peak: float = TILE_SIZE) -> float | None:
+    """D1 as peak signal-to-noise ratio, dB: 10 log10(3 peak^2 / mean square), MPEG's with the edge of a tile as peak.
+
+    None if nothing differs.
+    """
+    return 10.0 * math.log10(3.0 * peak**2 / d1_m**2) if d1_m > 0.0 else None
+
+
 def measure_emkd(original: NDArray[np.float32], decoded: NDArray[np.float32], cell_size: int) -> float:
     """Return EM-kD with cells of so many points and distances, not squares, metres.
 
@@ -45,4 +56,4 @@ def measure_emkd(original: NDArray[np.float32], decoded: NDArray[np.float32], ce
     whole = np.tile(np.arange(len(decoded)), count // len(decoded))
     rows = np.concatenate([whole, generator.permutation(len(decoded))[: count - len(whole)]])
     one, other = torch.from_numpy(original)[None], torch.from_numpy(decoded[rows])[None]
-    return float(emkd(one, other, cell_size, power=1.0))
+    return float(emkd(one, other, cell_size, power=1.0, matcher=match_by_prices))

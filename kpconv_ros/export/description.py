@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from kpconv_ros.checkpoint import CheckpointError, Manifest, file_sha256, load_model, load_network
+from kpconv_ros.checkpoint import Manifest, load_model, load_network
 from kpconv_ros.config_io import ConfigError, config_from_mapping, config_to_mapping
+from kpconv_ros.model_folder import CheckpointError, file_sha256
 from kpconv_ros.networks.kpcnn import KPCNN
 from kpconv_ros.networks.kpfcnn import KPFCNN
 from kpconv_ros.shape_checkpoint import ShapeManifest, is_shape_model, load_shape_model

@@ -7,11 +7,15 @@ The cost of a pair is ``||p - q||^power``. A matching is ``(B, n)`` int64: the r
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from kpconv_ros.kernels.auction import find_prices
+
 EXACT = "donot_use_mm_for_euclid_dist"  # by products, distances far from the origin lose their last digits
 UNMATCHED = -1
+RAISE = 2e-3  # least raise of a bid over the mean cost of the nearest
 
 
 class AssignmentError(ValueError):
@@ -45,11 +49,35 @@ def match_exactly(one: Tensor, other: Tensor, power: float = 2.0) -> Tensor:
     Raises:
         AssignmentError: As :func:`pair_costs`, or if a coordinate is not finite.
     """
+    costs = _finite_costs(one, other, power)
+    matches = np.stack([linear_sum_assignment(cost)[1] for cost in costs]) if len(costs) else np.empty(one.shape[:2])
+    return torch.from_numpy(matches).long().to(one.device)
+
+
+def match_by_prices(one: Tensor, other: Tensor, power: float = 2.0) -> Tensor:
+    """Match as :func:`match_exactly` does, sooner where the clouds are far apart.
+
+    The prices of an auction are added to the columns of the costs first. That changes all bijections alike: the best
+    is still the best, and the searches for it become short. Arguments, result and errors are those of the other.
+    """
+    matches = [linear_sum_assignment(_price(cost))[1] for cost in _finite_costs(one, other, power)]
+    return torch.from_numpy(np.stack(matches) if matches else np.empty(one.shape[:2])).long().to(one.device)
+
+
+def _finite_costs(one: Tensor, other: Tensor, power: float) -> NDArray[np.float64]:
     costs = pair_costs(one.detach().double(), other.detach().double(), power).cpu().numpy()
     if not np.isfinite(costs).all():
         raise AssignmentError("expected finite coordinates, got NaN or infinity")
-    matches = np.stack([linear_sum_assignment(cost)[1] for cost in costs]) if len(costs) else np.empty(one.shape[:2])
-    return torch.from_numpy(matches).long().to(one.device)
+    return np.asarray(costs)
+
+
+def _price(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return costs ``(n, n)`` with prices added to the columns, and the least of each row subtracted."""
+    raised = RAISE * float(costs.min(axis=1, initial=np.inf).mean()) if len(costs) else 0.0
+    if not raised > 0.0:
+        return costs
+    priced = costs + find_prices(costs, raised)
+    return np.asarray(priced - priced.min(axis=1, keepdims=True))
 
 
 def match_by_auction(one: Tensor, other: Tensor, rounds: int = 100, epsilon: float = 1.0, power: float = 2.0) -> Tensor:

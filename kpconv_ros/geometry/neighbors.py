@@ -84,7 +84,7 @@ def find_neighbor_lists(
         The lists; without ``max_neighbors`` in no order within a list.
 
     Raises:
-        NeighborError: If the radius is not positive or the batches differ in size.
+        NeighborError: If the radius is not positive, the batches differ in size, or, on the CPU, a point is not finite.
     """
     _check(queries, supports, query_lengths, support_lengths)
     if not radius > 0:
@@ -112,7 +112,10 @@ def find_neighbor_lists(
 def _search_compiled(queries: Tensor, supports: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     support_array = np.ascontiguousarray(supports.float().numpy())
     query_array = support_array if queries is supports else np.ascontiguousarray(queries.float().numpy())
-    starts, columns = kernel.search_radius(query_array, support_array, radius)
+    try:
+        starts, columns = kernel.search_radius(query_array, support_array, radius)
+    except ValueError as error:
+        raise NeighborError(str(error)) from error
     return torch.from_numpy(starts), torch.from_numpy(columns)
 
 

@@ -14,8 +14,13 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 @njit(nogil=True, cache=True, inline="always")
 def pack_cell(x: int, y: int, z: int) -> np.int64:
-    """Pack three cell coordinates of 21 bits into one key."""
-    return (np.int64(x) << 42) | (np.int64(y) << 21) | np.int64(z)
+    """Pack the last 21 bits of three cell coordinates into one key.
+
+    Cells that lie whole multiples of 2^21 apart share it: who searches looks at distances, who numbers cells keeps
+    below `MAX_CELLS`.
+    """
+    last = np.int64(MAX_CELLS - 1)
+    return ((np.int64(x) & last) << 42) | ((np.int64(y) & last) << 21) | (np.int64(z) & last)
 
 
 @njit(nogil=True, cache=True, inline="always")

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpconv_ros.kernels.compiled import njit
-from kpconv_ros.kernels.grid import MAX_CELLS, find_bounds, find_slot, hash_cells, pack_cell
+from kpconv_ros.kernels.grid import find_bounds, find_slot, hash_cells, pack_cell
 from kpconv_ros.kernels.threads import run_over_rows
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
+MOST_STEPS = 2.0**62
+"""Cells along an axis that can be counted. Beyond 2^21 of them far cells share a key, and distances tell."""
 
 
 class Cells(NamedTuple):
@@ -52,6 +54,21 @@ def _sort_by_cell(points, cell_of_point, num_cells):  # type: ignore[no-untyped-
     return starts, order, ordered
 
 
+def _find_corner(cell_size: float, *clouds: Floats) -> NDArray[np.float64]:
+    """Return the lowest corner of clouds, ``(3,)`` metres, from which their cells are counted.
+
+    Raises:
+        ValueError: If a coordinate is not finite, or the cells are too many to be counted.
+    """
+    bounds = np.array([find_bounds(cloud) for cloud in clouds])
+    low, high = bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)
+    if not ((high - low) / cell_size < MOST_STEPS).all():
+        raise ValueError(
+            f"points: expected finite ones within 2^62 cells of {cell_size} m, got {low.tolist()} to {high.tolist()}"
+        )
+    return np.asarray(low)
+
+
 def sort_into_cells(points: Floats, low: NDArray[np.float64], cell_size: float) -> Cells:
     """Sort one cloud into cells counted from the corner ``low``."""
     keys, cells, shift, cell_of_point, num_cells = hash_cells(points, low, 1.0 / cell_size)
@@ -65,8 +82,6 @@ def _collect_ranges(x, y, z, reach, keys, cells, shift, starts, ranges):  # type
     for cx in range(x - reach, x + reach + 1):
         for cy in range(y - reach, y + reach + 1):
             for cz in range(z - reach, z + reach + 1):
-                if min(cx, cy, cz) < 0 or max(cx, cy, cz) >= MAX_CELLS:
-                    continue
                 slot = find_slot(keys, shift, pack_cell(cx, cy, cz))
                 if keys[slot] != -1:
                     ranges[found, 0] = starts[cells[slot]]
@@ -76,7 +91,9 @@ def _collect_ranges(x, y, z, reach, keys, cells, shift, starts, ranges):  # type
 
 
 @njit(nogil=True, cache=True)
-def _search_radius(first, last, queries, query_starts, low, cell, radius, keys, cells, shift, starts, order, supports):  # type: ignore[no-untyped-def]
+def _search_radius(  # type: ignore[no-untyped-def]
+    first, last, queries, query_starts, low, inverse_cell, radius, keys, cells, shift, starts, order, supports
+):
     """Find all pairs for the query cells ``first..last``; return (counts of the queries, columns, pairs)."""
     begin = query_starts[first]
     counts = np.zeros(query_starts[last] - begin, np.int32)
@@ -86,9 +103,9 @@ def _search_radius(first, last, queries, query_starts, low, cell, radius, keys, 
     num = 0
     for group in range(first, last):
         head = query_starts[group]
-        x = np.int64((queries[head, 0] - low[0]) / cell)
-        y = np.int64((queries[head, 1] - low[1]) / cell)
-        z = np.int64((queries[head, 2] - low[2]) / cell)
+        x = np.int64((queries[head, 0] - low[0]) * inverse_cell)
+        y = np.int64((queries[head, 1] - low[1]) * inverse_cell)
+        z = np.int64((queries[head, 2] - low[2]) * inverse_cell)
         found = _collect_ranges(x, y, z, 1, keys, cells, shift, starts, ranges)
         most = 0
         for r in range(found):
@@ -126,18 +143,19 @@ def search_radius(queries: Floats, supports: Floats, radius: float) -> tuple[Int
 
     Returns:
         Row starts ``(M + 1,)`` and columns ``(E,)`` of the neighbour lists, int32, in no order within a row.
+
+    Raises:
+        ValueError: If a coordinate is not finite.
     """
     row_starts = np.zeros(len(queries) + 1, np.int32)
     if not len(queries) or not len(supports):
         return row_starts, np.empty(0, np.int32)
-    low = find_bounds(supports)[0]
-    if queries is not supports:
-        low = np.minimum(low, find_bounds(queries)[0])
+    low = _find_corner(radius, supports) if queries is supports else _find_corner(radius, supports, queries)
     cells = sort_into_cells(supports, low, radius)
     groups = cells if queries is supports else sort_into_cells(queries, low, radius)
 
     def search(first: int, last: int) -> tuple[int, Ints, Ints, int]:
-        found = _search_radius(first, last, groups.points, groups.starts, low, radius, radius, *cells)
+        found = _search_radius(first, last, groups.points, groups.starts, low, 1.0 / radius, radius, *cells)
         return int(groups.starts[first]), *found
 
     parts = run_over_rows(search, len(groups.starts) - 1)
@@ -170,8 +188,6 @@ def _nearest_rows(first, last, queries, low, cell, reach_limit, keys, cells, shi
                     on_side = abs(cx - x) == reach or abs(cy - y) == reach
                     step = 1 if on_side or reach == 0 else 2 * reach
                     for cz in range(z - reach, z + reach + 1, step):
-                        if min(cx, cy, cz) < 0 or max(cx, cy, cz) >= MAX_CELLS:
-                            continue
                         slot = find_slot(keys, shift, pack_cell(cx, cy, cz))
                         if keys[slot] == -1:
                             continue
@@ -185,7 +201,7 @@ def _nearest_rows(first, last, queries, low, cell, reach_limit, keys, cells, shi
 
 def search_nearest(queries: Floats, supports: Floats, cell_size: float, reach: int = 4) -> Ints:
     """Find the nearest support of each query of one cloud, ``(M,)``; -1 where none lies within ``reach`` cells."""
-    low = find_bounds(supports)[0]
+    low = _find_corner(cell_size, supports)
     cells = sort_into_cells(supports, low, cell_size)
     out = np.empty(len(queries), np.int32)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from kpconv_ros.kernels.compiled import njit
 from kpconv_ros.kernels.voxel_hash import AXIS_BITS, HALF_RANGE, pack_key
 
 Array = NDArray[Any]

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
 from numpy.typing import NDArray
 
+from kpconv_ros.kernels.compiled import njit
 from kpconv_ros.kernels.voxel_hash import AXIS_BITS, slot_of_key
 
 Array = NDArray[Any]

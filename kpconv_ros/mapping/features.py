@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Array = NDArray[Any]
+Column = TypeVar("Column")
 COLOR_NAMES = ("red", "green", "blue")
 FEATURE_NAMES = ("one", "height", "intensity", "range", *COLOR_NAMES)
 
@@ -49,6 +52,16 @@ def build_features(
         columns |= dict(zip(COLOR_NAMES, colors.T, strict=True))
     elif set(names) & set(COLOR_NAMES):
         raise FeatureError(f"features: got {', '.join(names)}, but these points have no colour")
+    return np.stack(_choose(names, columns), axis=1).astype(np.float32)
+
+
+def build_device_features(names: Sequence[str], height: Tensor, intensity: Tensor, ranges: Tensor) -> Tensor:
+    """Do as :func:`build_features` with tensors of points that have no colour: ``(M, len(names))`` float32."""
+    columns = {"one": torch.ones_like(height), "height": height, "intensity": intensity, "range": ranges.log1p()}
+    return torch.stack(_choose(names, columns), dim=1).float()
+
+
+def _choose(names: Sequence[str], columns: Mapping[str, Column]) -> list[Column]:
     if not names or any(name not in columns for name in names):
         raise FeatureError(f"features: expected some of {', '.join(FEATURE_NAMES)}, got {', '.join(names) or 'none'}")
-    return np.stack([columns[name] for name in names], axis=1).astype(np.float32)
+    return [columns[name] for name in names]

@@ -24,3 +24,13 @@ class Sphere(NamedTuple):
     """``(M,)`` int64 rows of the map."""
     colors: Array | None = None
     """Red, green and blue, ``(M, 3)`` float32, 0..1, where they are known; a map of live scans has none."""
+
+
+class PickedSphere(NamedTuple):
+    """A sphere to run the network on."""
+
+    sphere: Sphere
+    center: Array
+    """``(3,)`` float64, metres, map frame."""
+    reach: float
+    """Distance to which the sphere is complete, metres: its radius, or less if it was too full."""

@@ -19,8 +19,7 @@ Note:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,59 +27,18 @@ from scipy.spatial import cKDTree
 
 from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.kernels import voting
-from kpconv_ros.mapping.sphere import Sphere
+from kpconv_ros.mapping.sphere import PickedSphere as PickedSphere
+from kpconv_ros.mapping.voting_config import (
+    BASE_LOAD,
+    HARDLY_TESTED,
+    LOAD_STRIDE,
+    NUM_CANDIDATES,
+    RINGS_OF_NEIGHBORS,
+)
+from kpconv_ros.mapping.voting_config import SphereVotingConfig as SphereVotingConfig
 from kpconv_ros.mapping.voxel_map import VoxelMap, VoxelMapConfig
 
 Array = NDArray[Any]
-
-CELLS_PER_RADIUS = 10
-"""Potentials live on cells of a tenth of the sphere, as in the paper's code."""
-HARDLY_TESTED = 0.5
-"""Places in sight below this potential are served by what they bring, before the rest by potential."""
-NUM_CANDIDATES = 16
-"""Centres compared for one sphere; more cost more time than they save."""
-LOAD_STRIDE = 4
-"""Every so many coarse cells are looked at when the price of a sphere is estimated."""
-BASE_LOAD = 500.0
-"""Price of an empty sphere, in voxels."""
-RINGS_OF_NEIGHBORS = 1
-"""A voxel without votes looks this many voxels far for its own neighbour, then takes the votes of a coarse cell."""
-
-
-@dataclass(frozen=True)
-class SphereVotingConfig:
-    """How spheres are picked and how their votes are kept."""
-
-    voxel_size: float = 0.1
-    """Edge of a voxel, metres; the network's."""
-    sphere_radius: float = 4.0
-    """Radius of a sphere, metres; the network's."""
-    segment_range: float = 50.0
-    """Centres are picked up to this far from the sensor, metres."""
-    max_sphere_points: int = 20_000
-    """Most voxels of a sphere; a fuller one keeps those nearest to its centre."""
-    max_voxels: int = 400_000
-    """Hard cap of the map; the farthest voxels go first."""
-    vote_memory: float = 10.0
-    """Sum of vote weights up to which votes are a plain mean; from there on old votes fade."""
-    min_vote_weight: float = 0.05
-    """Weight of a vote at the border of its sphere; at the centre it is 1."""
-    max_count: int = 32
-    """Points of earlier scans that a voxel's barycentre remembers."""
-    potential_memory: float = 10.0
-    """Time in which potentials fade to 1/e, seconds."""
-    max_potential: float = 4.0
-    """A place with this potential needs no further test for now."""
-
-
-class PickedSphere(NamedTuple):
-    """A sphere to run the network on."""
-
-    sphere: Sphere
-    center: Array
-    """``(3,)`` float64, metres, map frame."""
-    reach: float
-    """Distance to which the sphere is complete, metres: its radius, or less if it was too full."""
 
 
 class SphereVoting:
@@ -89,7 +47,7 @@ class SphereVoting:
     def __init__(self, config: SphereVotingConfig, num_classes: int) -> None:
         """Make an empty map for a network with ``num_classes`` outputs."""
         self.config = config
-        self.cell_size = max(config.sphere_radius / CELLS_PER_RADIUS, 2 * config.voxel_size)
+        self.cell_size = config.cell_size
         self.voxels = VoxelMap(VoxelMapConfig(config.voxel_size, config.max_voxels, config.max_count), num_classes)
         self.cells = VoxelMap(VoxelMapConfig(self.cell_size, config.max_voxels, config.max_count), num_classes)
         self.reset(np.zeros(3))

@@ -5,15 +5,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.kernels import voting, voxel_hash
 from kpconv_ros.mapping.error import MappingError as MappingError
 from kpconv_ros.mapping.sphere import Sphere
+
+if TYPE_CHECKING:
+    from kpconv_ros.geometry.sorted_cells import SortedCells  # it needs SciPy, which a machine with a GPU may lack
 
 Array = NDArray[Any]
 

@@ -44,6 +44,7 @@ class SubtileCodecConfig:
     levels: int = param(7, "levels of the rate", 2)
     highest_price: float = param(1.2e-2, "of a bit of a sub-tile at the coarsest level, metres", 1e-9)
     lowest_price: float = param(2e-5, "at the finest level, metres", 1e-9)
+    most: int = param(31, "greatest rounded number", 1)
 
     def __post_init__(self) -> None:
         """Check the size.
@@ -101,7 +102,11 @@ class SubtileCodec(nn.Module):
 
     def scale(self, codes: Tensor, levels: Tensor) -> Tensor:
         """Return what is rounded, ``(S, L)``, for levels ``(S,)``, which need not be whole."""
-        return codes * _between(self.log_gains, levels).exp()
+        return (codes * self.gains(levels)).clamp(-self.config.most, self.config.most)
+
+    def gains(self, levels: Tensor) -> Tensor:
+        """Return by how much numbers are larger when they are rounded, ``(S, L)``."""
+        return _between(self.log_gains, levels).exp()
 
     def unscale(self, scaled: Tensor, levels: Tensor) -> Tensor:
         """Return what the decoder is given, ``(S, L)``, for rounded numbers."""

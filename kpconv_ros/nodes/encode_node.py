@@ -57,6 +57,7 @@ class EncodeNode(ScanNode[EncodeConfig]):
         self._poses: PoseFinder | None = None
         self._link: Link | None = None
         self._requests: LinkInput | None = None
+        self._beginning = 0
         super().__init__("encode", EncodeConfig, NO_FACTS, **node_arguments)
         self._pose_settings = LiveConfig(self, PoseConfig)
         self._codec_settings = LiveConfig(self, TileEncodingConfig)
@@ -99,9 +100,10 @@ class EncodeNode(ScanNode[EncodeConfig]):
         self._poses, self._requests = None, None
 
     def facts(self) -> dict[str, object]:
-        """Session and listeners."""
+        """Link, cap and listeners."""
         listeners = self._latents.get_subscription_count() if self._link is not None else 0
-        return {"link_domain": self._settings.config.link_domain, "listeners": listeners}
+        cap = self._pipeline_settings.config.rate / 1000
+        return {"link_domain": self._settings.config.link_domain, "cap_kbit_s": cap, "listeners": listeners}
 
     def warnings(self) -> tuple[str, ...]:
         """Whether nobody hears."""
@@ -129,30 +131,31 @@ class EncodeNode(ScanNode[EncodeConfig]):
         if len(cloud.xyz) > config.max_points:
             raise PointCloud2Error(f"got {len(cloud.xyz)} points, expected at most max_points = {config.max_points}")
         labels = labels_of(cloud)
-        points, position, frame = self._place(cloud, message)
+        points, position, frame, beginning = self._place(cloud, message)
         stamp = seconds_of(message.header.stamp)
-        was_reset = stamp < self._stamp - TIME_JUMP or frame != (self._frame or frame)
+        was_reset = stamp < self._stamp - TIME_JUMP or (frame, beginning) != (self._frame or frame, self._beginning)
         if was_reset:
             self._begin_map()
-        self._stamp, self._frame = stamp, frame
+        self._stamp, self._frame, self._beginning = stamp, frame, beginning
         assert self._encoder is not None
         if len(points):
             insert = self._encoder.insert if self._poses is None else self._encoder.insert_scan
             insert(points, labels, position, frame, time.monotonic())
         timings_ms = {"total": 1e3 * (time.perf_counter() - started)}
         limit_ms = 1e3 * config.processing_limit
-        self.statistics.count_processed(timings_ms, limit_ms, {"session": f"{self._session:08x}", **facts_of(self._encoder)}, was_reset=was_reset)
+        facts = {"session": f"{self._session:08x}", **facts_of(self._encoder)}
+        self.statistics.count_processed(timings_ms, limit_ms, facts, was_reset=was_reset)
 
-    def _place(self, cloud: CloudFields, message: PointCloud2) -> tuple[Any, Any, str]:
-        """Points in the map frame, where the robot is (in the middle of a map that rolls), and the frame's name."""
+    def _place(self, cloud: CloudFields, message: PointCloud2) -> tuple[Any, Any, str, int]:
+        """Points in the map frame, where the robot is (in the middle of a map that rolls), the frame, its beginning."""
         frame = str(message.header.frame_id)
         if self._poses is None:
-            return cloud.xyz, cloud.xyz.mean(axis=0) if len(cloud.xyz) else np.zeros(3), frame
+            return cloud.xyz, cloud.xyz.mean(axis=0) if len(cloud.xyz) else np.zeros(3), frame, 0
         pose = self._poses.find(message.header)
         if pose.T_map_sensor is None:
             raise PointCloud2Error(f"got a scan without a pose ({self._poses.reason_alone}), expected one for the map")
         rotation, position = pose.T_map_sensor[:3, :3], pose.T_map_sensor[:3, 3]
-        return cloud.xyz @ rotation.T + position, position, pose.map_frame
+        return cloud.xyz @ rotation.T + position, position, pose.map_frame, pose.beginning
 
     def _send(self) -> None:
         """Send what the rate allows."""
@@ -213,7 +216,7 @@ def facts_of(encoder: MapEncoder) -> dict[str, object]:
     facts: dict[str, Any] = {
         "tiles": encoder.num_tiles(),
         "backlog": f"{tiles} tiles, {num_bytes} bytes",
-        "sent_kb": encoder.num_bytes // 1000,
+        "sent_kb": round(encoder.num_bytes / 1000, 1),
         "encoded": encoder.num_encoded,
     }
     for level, (codes, num_bytes) in sorted(encoder.sent_of_level.items()):

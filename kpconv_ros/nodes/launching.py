@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kpconv_ros.nodes.run import FASTDDS_VARIABLES
+from kpconv_ros.nodes.view_topics import TOPICS
 
 EVALUATE_ARGUMENTS = (
     *("sequence", "mode", "parts", "model", "device", "poses", "extrinsic"),
@@ -25,6 +26,38 @@ def declare_arguments(arguments: dict[str, tuple[str, str]]) -> list[Any]:
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in arguments.items()
     ]
+
+
+def viewer(value: dict[str, str], **topics: str) -> list[Any]:
+    """The node ``view``, if the launch argument ``viewer`` asks for it.
+
+    Args:
+        value: Launch arguments: ``viewer``, ``viewer_params_file``, ``use_sim_time``, perhaps ``namespace``.
+        topics: What it shows, by the short names of `view_topics.TOPICS`, where that has another topic than there.
+
+    Raises:
+        KeyError: If a short name is unknown.
+    """
+    if not as_bool(value["viewer"]):
+        return []
+    from launch_ros.actions import Node
+
+    node = Node(
+        package="kpconv_ros",
+        executable="view",
+        name="view",
+        namespace=value.get("namespace", ""),
+        parameters=[value["viewer_params_file"], {"use_sim_time": as_bool(value["use_sim_time"])}],
+        remappings=viewer_remappings(topics),
+        output="screen",
+        emulate_tty=True,
+    )
+    return [node]
+
+
+def viewer_remappings(topics: dict[str, str]) -> list[tuple[str, str]]:
+    """The remaps that have the node ``view`` show ``topics``, which go by their short names."""
+    return [(TOPICS[name], topic) for name, topic in topics.items() if topic != TOPICS[name]]
 
 
 def fastdds_profile(share: Path, profile: Path | None = None) -> list[Any]:
@@ -75,6 +108,32 @@ def extrinsic_parameters(text: str) -> dict[str, object]:
     if len(numbers) != 6:
         raise ValueError(f"extrinsic: got {text!r}, expected 'x y z roll pitch yaw'")
     return {"extrinsic_xyz": numbers[:3], "extrinsic_rpy": numbers[3:]}
+
+
+def removed_classes_parameters(text: str) -> dict[str, object]:
+    """The parameters that leave classes, named by commas, out of the filtered scans and of the map; none of none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return {"classes_removed": names, "map_classes_removed": names} if names else {}
+
+
+def check_registration(registration: str, odometry: str) -> None:
+    """Refuse a ring of nodes: labels wait for the pose of their scan, so no pose can wait for labels.
+
+    Args:
+        registration: ``raw``: register takes the scans as they come, and places them for segment; ``filtered``: it
+            takes what segment leaves of them.
+        odometry: Topic of another odometry that places the scans for segment.
+
+    Raises:
+        ValueError: If both would wait for each other, or the odometry would not be used.
+    """
+    if registration not in ("raw", "filtered"):
+        raise ValueError(f"registration: got {registration!r}, expected raw or filtered")
+    if (registration == "filtered") != bool(odometry):
+        raise ValueError(
+            f"odometry: got {odometry!r} with registration:={registration}; expected the topic of the robot's own "
+            "odometry with filtered, since segment cannot wait for register then, and none with raw"
+        )
 
 
 def as_bool(text: str) -> bool:

@@ -66,4 +66,6 @@ def save_map(path: Path, snapshot: Any, manifest: Any) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".map_") as folder:
         written = Path(folder) / f"map{path.suffix.lower()}"
         write_cloud(written, snapshot.points, snapshot.labels, snapshot.confidence, colors, snapshot.intensity)
+        with written.open("rb+") as file:
+            os.fsync(file.fileno())  # an error of the disk is told while the old file is still there
         os.replace(written, path)

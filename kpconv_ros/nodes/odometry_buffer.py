@@ -7,6 +7,8 @@ from __future__ import annotations
 import bisect
 import threading
 
+import numpy as np
+
 from kpconv_ros.nodes.pose_msg import Matrix, PoseError, interpolate_pose
 
 
@@ -26,15 +28,16 @@ class OdometryBuffer:
         self._stamps: list[float] = []
         self._poses: list[Matrix] = []
         self.num_resets = 0
+        """How often the poses began anew."""
 
     def __len__(self) -> int:
         """How many poses are kept."""
         return len(self._stamps)
 
     def add(self, stamp: float, T_odom_child: Matrix) -> None:
-        """Add a pose. A stamp before the last one (a bag starts again) empties the buffer first."""
+        """Add a pose. One that begins anew (a bag starts again, or the odometry does) empties the buffer first."""
         with self._added:
-            if self._stamps and stamp < self._stamps[-1]:
+            if self._stamps and (stamp < self._stamps[-1] or self._is_restart(stamp, T_odom_child)):
                 self._stamps, self._poses = [], []
                 self.num_resets += 1
             self._stamps.append(stamp)
@@ -52,6 +55,11 @@ class OdometryBuffer:
         with self._added:
             self._added.wait_for(lambda: bool(self._stamps) and self._covers(stamp), timeout)
             return self._look_up(stamp)
+
+    def _is_restart(self, stamp: float, T_odom_child: Matrix) -> bool:
+        """Whether a pose is the origin itself, after a gap that began elsewhere: not where one comes by driving."""
+        is_origin, was_origin = (np.array_equal(pose, np.eye(4)) for pose in (T_odom_child, self._poses[-1]))
+        return is_origin and not was_origin and stamp - self._stamps[-1] > self.max_gap
 
     def _covers(self, stamp: float) -> bool:
         return self._stamps[0] <= stamp <= self._stamps[-1]

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kpconv_ros.nodes.array_file import write_arrays
+
 NEVER = -1
 MAX_SAMPLED_POINTS = 4_000_000  # of a whole run; later scans keep none
 Array = npt.NDArray[Any]
@@ -83,10 +85,7 @@ class OdometryRecord:
         }
         arrays.update(whole_scan=self.whole_scan, whole_sampled=self.whole_sampled)
         arrays.update({f"debug_{name}": np.array(values) for name, values in self._debug.items()})
-        unfinished = path.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        unfinished.replace(path)
+        write_arrays(path, arrays)
 
     def _scan_of(self, stamp: int) -> _Scan:
         return self._scans.setdefault(stamp, _Scan())

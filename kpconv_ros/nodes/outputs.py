@@ -93,13 +93,15 @@ class ScanOutputs:
         """Whether somebody listens to the map."""
         return has_listener(self._map)
 
-    def publish_map(self, header: Header, snapshot: Any) -> None:
-        """Publish the voted voxels (a MapSnapshot); ``header`` has the frame of the map."""
+    def publish_map(self, header: Header, snapshot: Any, kept_labels: npt.NDArray[np.bool_]) -> None:
+        """Publish the voted voxels (a MapSnapshot) whose labels are kept, ``(256,)``; ``header`` has their frame."""
+        rows = np.flatnonzero(kept_labels[snapshot.labels])
+        labels = snapshot.labels[rows]
         packed = pack_xyz(
-            snapshot.points,
-            label=snapshot.labels,
-            confidence=snapshot.confidence,
-            rgb=self._rgb_of_label[snapshot.labels],
+            snapshot.points[rows],
+            label=labels,
+            confidence=snapshot.confidence[rows],
+            rgb=self._rgb_of_label[labels],
         )
         self._map.publish(packed_message(packed, header, True))
 

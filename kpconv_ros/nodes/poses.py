@@ -58,6 +58,8 @@ class ScanPose(NamedTuple):
     """Frame of the map: the scan's own when it stands alone."""
     source: str
     """"tf", "odometry" or "none"."""
+    beginning: int = 0
+    """Rises when the odometry began anew: the map frame then has its old name and another place."""
 
 
 class PoseSource(Protocol):
@@ -67,6 +69,10 @@ class PoseSource(Protocol):
 
     def is_there(self) -> bool:
         """Whether anything was heard that could give poses."""
+        ...
+
+    def check_frame(self, frame_id: str) -> None:
+        """Raise `PoseError` if it is known beforehand that there is no pose for clouds of a frame; any thread."""
         ...
 
     def find(self, header: Header) -> ScanPose:
@@ -83,24 +89,28 @@ class OdometryPoses:
 
     name = "odometry"
 
-    def __init__(self, node: Node, config: PoseConfig) -> None:
+    def __init__(self, node: Node, config: PoseConfig, topic: str = ODOMETRY_TOPIC) -> None:
         """Subscribe to the odometry."""
         self._config, self._node = config, node
         self._buffer = OdometryBuffer(config.odometry_tolerance, config.odometry_max_gap)
         self._frame, self._child_frame = "", ""
         self._T_child_sensor = matrix_of_xyz_rpy(config.extrinsic_xyz, config.extrinsic_rpy)
-        self._subscription = AdaptiveSubscription(
-            node, Odometry, ODOMETRY_TOPIC, self._on_odometry, depth=ODOMETRY_DEPTH
-        )
+        self._subscription = AdaptiveSubscription(node, Odometry, topic, self._on_odometry, depth=ODOMETRY_DEPTH)
 
     def is_there(self) -> bool:
         """Whether odometry came."""
         return len(self._buffer) > 0
 
+    def check_frame(self, frame_id: str) -> None:
+        """Raise `PoseError` if clouds of a frame have no pose in the odometry that came."""
+        if self._child_frame:
+            self._extrinsic_of(frame_id)
+
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header."""
         T_odom_child = self._buffer.pose_at(seconds_of(header.stamp), self._config.pose_timeout)
-        return ScanPose(T_odom_child @ self._extrinsic_of(header.frame_id), self._frame, self.name)
+        T_odom_sensor = T_odom_child @ self._extrinsic_of(header.frame_id)
+        return ScanPose(T_odom_sensor, self._frame, self.name, self._buffer.num_resets)
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -151,6 +161,9 @@ class TfPoses:
         """Whether the map frame is known to TF."""
         return self._buffer.knows(self._config.map_frame)
 
+    def check_frame(self, frame_id: str) -> None:
+        """TF tells only when it is asked for a time."""
+
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header."""
         map_frame, stamp = self._config.map_frame, Time.from_msg(header.stamp)
@@ -169,7 +182,7 @@ class PoseFinder:
     Until then scans stand alone.
     """
 
-    def __init__(self, node: Node, config: PoseConfig) -> None:
+    def __init__(self, node: Node, config: PoseConfig, odometry_topic: str = ODOMETRY_TOPIC) -> None:
         """Listen to the sources that come into question.
 
         Raises:
@@ -180,7 +193,7 @@ class PoseFinder:
         if self._asked == "tf" or (self._asked == "auto" and has_tf()):
             self._sources.append(TfPoses(node, config))
         if self._asked in ("odometry", "auto"):
-            self._sources.append(OdometryPoses(node, config))
+            self._sources.append(OdometryPoses(node, config, odometry_topic))
         self._kept: PoseSource | None = self._sources[0] if self._asked in ("tf", "odometry") else None
         self.reason_alone = "pose_source is none" if self._asked == "none" else "no TF and no odometry was heard"
 
@@ -188,6 +201,15 @@ class PoseFinder:
     def source(self) -> str:
         """What poses come from now: "tf", "odometry" or "none"."""
         return self._kept.name if self._kept is not None else "none"
+
+    def check_frame(self, frame_id: str) -> None:
+        """Refuse clouds of a frame that the source in use has no poses for; any thread.
+
+        Raises:
+            PoseError: With what was got and expected.
+        """
+        if self._kept is not None:
+            self._kept.check_frame(frame_id)
 
     def find(self, header: Header) -> ScanPose:
         """The pose of the scan with this header.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Node ``record_outputs``: writes down what ``segment`` and ``register`` publish, whatever the source of scans is.
+"""Node ``record_outputs``: writes down what the nodes publish that work on scans, whatever the source of scans is.
 
 It needs neither ground truth nor the clouds; both are joined to its record by stamp afterwards. Sources may come and go
 while it listens; it ends when the file ``.finish`` beside its record appears.
@@ -30,6 +30,8 @@ from kpconv_ros.data.cdr_messages import stamp_of_cdr
 from kpconv_ros.data.label_stream import LABELS_SUFFIX, LabelStreamWriter
 from kpconv_ros.data.pointcloud2 import read_points
 from kpconv_ros.nodes import outputs, register_outputs
+from kpconv_ros.nodes.array_file import write_arrays
+from kpconv_ros.nodes.link_recorder import DECODED_TOPIC, LATENTS_TOPIC, LinkRecorder
 from kpconv_ros.nodes.parameters import check_no_unknown_parameters, declare_config
 from kpconv_ros.nodes.pose_msg import matrix_of_pose
 from kpconv_ros.nodes.qos import latched_qos, stream_qos
@@ -42,7 +44,12 @@ if TYPE_CHECKING:
     from rclpy.subscription import MessageInfo
 
 TIMINGS = {"segment": outputs.TIMINGS, "register": register_outputs.TIMINGS}
-OUTPUTS = {"segment": LABELS_TOPIC, "register": ODOMETRY_TOPIC}
+OUTPUTS = {
+    "segment": LABELS_TOPIC,
+    "register": ODOMETRY_TOPIC,
+    "encode": LATENTS_TOPIC,
+    "decode": DECODED_TOPIC,
+}
 DEPTH = 100
 
 
@@ -52,9 +59,12 @@ class RecordOutputsConfig:
 
     output: str = param("record.npz", "file to write; beside it .ready appears when listening, .answers, .labels")
     nodes: tuple[str, ...] = param(("segment", "register"), "nodes to listen to")
-    keep_labels: bool = param(True, "write labels and poses of every scan; else only when they came")
+    keep_labels: bool = param(True, "write labels, poses and times of every scan; else only when they came")
+    heard: tuple[str, ...] = param(("",), "topics of clouds to listen to without a record, so that they are published")
     finish_delay: float = param(1.5, "how long outputs may come after .finish has appeared [s]", 0.0, 60.0)
     map_patience: float = param(6.0, "how long to wait for the map at the end [s]; 0: no map", 0.0, 120.0)
+    cloud_listeners: int = param(0, "subscribers of the clouds that make all ready; 0: each of the nodes is one")
+    map_voxel: float = param(0.2, "of the map that encode is given, a point of each such voxel is kept [m]", 0.02, 2.0)
 
     def __post_init__(self) -> None:
         """Check the nodes."""
@@ -84,6 +94,7 @@ class RecordOutputsNode(Node):
         self._poses: list[tuple[int, Any, Any]] = []
         self._timings: dict[str, list[float]] = {}
         self._stream: LabelStreamWriter | None = None
+        self._link: LinkRecorder | None = None
         self._notes = self.output.with_suffix(".answers").open("w", buffering=1, encoding="ascii")  # read while we run
         self._listen()
         self.create_timer(LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -97,8 +108,12 @@ class RecordOutputsNode(Node):
             self.create_subscription(PointCloud2, LABELS_TOPIC, self._note_labels, stream_qos(depth=20), raw=True)
         if "register" in nodes:
             self.create_subscription(Odometry, ODOMETRY_TOPIC, self._take_odometry, stream)
-        for node in nodes:
-            for name in TIMINGS[node]:
+        if "encode" in nodes:
+            self._link = LinkRecorder(self, self.config.map_voxel if "segment" in nodes else None)
+        for topic in filter(None, self.config.heard):
+            self.create_subscription(PointCloud2, topic, lambda _: None, latched_qos(), raw=True)
+        for node in nodes if self.config.keep_labels else ():  # else they would grow without end
+            for name in TIMINGS.get(node, ()):
                 self.create_subscription(Float32, f"{node}/debug/{name}_ms", self._keep_number(node, name), stream)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, stream)
 
@@ -149,7 +164,9 @@ class RecordOutputsNode(Node):
         """Four times a second: say when all is ready, and see whether to finish."""
         if not self._is_ready:
             has_outputs = all(self.count_publishers(OUTPUTS[node]) for node in self.config.nodes)
-            if has_outputs and self.count_subscribers(INPUT_TOPIC) >= len(self.config.nodes):
+            needed = self.config.cloud_listeners or len(self.config.nodes)
+            is_linked = self._link is None or self._link.is_ready()
+            if has_outputs and is_linked and self.count_subscribers(INPUT_TOPIC) >= needed:
                 self._is_ready = True
                 self.output.with_suffix(".ready").touch()
         elif self._map_since is not None:
@@ -180,11 +197,9 @@ class RecordOutputsNode(Node):
             "diagnostics": np.array(json.dumps(self._diagnostics)),
             **{f"timing.{name}": np.array(values) for name, values in self._timings.items()},
             **self._map,
+            **(self._link.arrays() if self._link is not None else {}),
         }
-        unfinished = self.output.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            np.savez(file, **arrays)
-        unfinished.replace(self.output)
+        write_arrays(self.output, arrays)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

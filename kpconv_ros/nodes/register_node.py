@@ -86,7 +86,7 @@ class RegisterNode(ScanNode[RegisterConfig]):
             lambda: self._settings.config,
         )
         follower.reset()
-        return Work(follower.process, follower.publish_if_due, follower.reset)
+        return Work(follower.process, follower.publish_if_due, follower.reset, follower.check_frame)
 
     def end_work(self) -> None:
         """Listen to TF no more."""

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 NODES = (
-    *("segment", "register", "encode", "decode", "simulate", "replay"),
+    *("segment", "register", "encode", "decode", "simulate", "replay", "view"),
     *("record", "record_odometry", "record_map", "record_outputs", "carry_clouds"),
 )
 FASTDDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Kilted; Humble and Jazzy

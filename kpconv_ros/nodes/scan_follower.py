@@ -95,7 +95,8 @@ class ScanFollower:
             raise PointCloud2Error(f"got {len(cloud.xyz)} points, expected at most max_points = {config.max_points}")
         stamp = seconds_of(message.header.stamp)
         times, deskew_text = _read_times(cloud, stamp, config)
-        mounted = self._find_mounting(message.header.frame_id)
+        self.check_frame(message.header.frame_id)
+        mounted = self._mounting.find(message.header.frame_id)
         read = time.perf_counter()
         result = self.odometry.process(cloud.xyz, stamp, times)
         placed = time.perf_counter()
@@ -107,6 +108,16 @@ class ScanFollower:
         timings_ms.update(pipeline_latency(self._clock, message.header.stamp))
         self._outputs.timings.publish(timings_ms)
         self._count(result, timings_ms, deskew_text, config)
+
+    def check_frame(self, sensor_frame: str) -> None:
+        """Refuse clouds of other frames: it is one sensor that is followed, until the node is reset. Any thread.
+
+        Raises:
+            PoseError: If it is another.
+        """
+        followed = self._sensor_frame
+        if followed not in ("", sensor_frame):
+            raise PoseError(f"got a cloud in frame '{sensor_frame}', expected '{followed}' as before")
 
     def publish_if_due(self) -> None:
         """Publish path and map tile if it is time to."""
@@ -137,12 +148,6 @@ class ScanFollower:
         self._sensor_frame, self._place = "", None
         self._shared_covariance = np.zeros((6, 6))
         self._outputs.forget_path()
-
-    def _find_mounting(self, sensor_frame: str) -> Mounted:
-        """Where the sensor is; it is one sensor that is followed, until the node is reset."""
-        if self._sensor_frame not in ("", sensor_frame):
-            raise PoseError(f"got a cloud in frame '{sensor_frame}', expected '{self._sensor_frame}' as before")
-        return self._mounting.find(sensor_frame)
 
     def _publish(self, header: Header, result: OdometryResult, mounted: Mounted, config: RegisterConfig) -> None:
         """Publish the pose: believed, or held with its grown covariance; nothing before there is a first one."""

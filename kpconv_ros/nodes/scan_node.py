@@ -63,6 +63,9 @@ class Work(NamedTuple):
     """Called when none came for a while."""
     reset: Callable[[], None]
     """Called for the service ``~/reset``."""
+    check_frame: Callable[[str], None] = lambda frame: None
+    """Called by the executor with the frame of each cloud; raises PoseError where the cloud is to be refused at once: a
+    second lidar on the topic must not push the clouds of the first out of the slot."""
 
 
 ConfigT = TypeVar("ConfigT", bound=ScanNodeConfig)
@@ -237,11 +240,17 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
 
     def _on_cloud(self, message: PointCloud2) -> None:
         self.statistics.count_received()
-        if self._settings.config.enabled and self.worker is not None:
-            self.worker.slot.put(message)
+        if not self._settings.config.enabled or self.worker is None or self._work is None:
+            return
+        try:
+            self._work.check_frame(message.header.frame_id)
+        except PoseError as error:
+            self._on_error(error)
+            return
+        self.worker.slot.put(message)
 
     def _on_error(self, error: Exception) -> None:
-        """A scan failed: say why, and go on. Called by the worker."""
+        """A scan failed: say why, and go on. Called by the worker, and for a cloud that it does not get."""
         if not self.context.ok():
             return  # interrupted with a scan in hand
         is_expected = isinstance(error, ValueError | PoseError)

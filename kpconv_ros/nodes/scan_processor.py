@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rclpy.clock import Clock
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -23,7 +23,7 @@ from kpconv_ros.nodes.segment_config import SegmentConfig
 from kpconv_ros.nodes.timings import pipeline_latency
 from kpconv_ros.pipelines.live_segmenter import LabelledScan, LiveSegmenter
 
-NO_FACTS = {"pose_source": "", "spheres_per_scan": 0, "map_voxels": 0}
+NO_FACTS = {"pose_source": "", "pose_wait_ms": "", "spheres_per_scan": 0, "map_voxels": 0}
 """What the diagnostics tell before the first scan."""
 
 
@@ -54,9 +54,11 @@ class ScanProcessor:
         self.segmenter, self._manifest, self._poses = segmenter, manifest, poses
         self._outputs, self._statistics, self._clock, self._config_of_node = outputs, statistics, clock, config_of_node
         self._map_frame = ""
+        self._beginning = 0
         self._map_stamp = 0.0
         self._map_published_at = 0.0
         self._map_is_new = False
+        self._pose_wait_ms = 0.0
 
     def process(self, message: PointCloud2) -> None:
         """Segment one scan and publish what is listened to.
@@ -68,12 +70,12 @@ class ScanProcessor:
         config = self._config_of_node()
         started = time.perf_counter()
         cloud = read_points(message)
-        intensity = self._intensity_of(cloud, config)
-        if len(cloud.xyz) > config.max_points:
-            raise PointCloud2Error(f"got {len(cloud.xyz)} points, expected at most max_points = {config.max_points}")
+        self._check(cloud, config)
+        asked = time.perf_counter()
         pose = self._poses.find(message.header)
+        self._pose_wait_ms = 1e3 * (time.perf_counter() - asked)
         read_ms = 1e3 * (time.perf_counter() - started)
-        scan = self._segment(cloud, intensity, pose, message.header)
+        scan = self._segment(cloud, config.intensity_scale, pose, message.header)
         publishing = time.perf_counter()
         kept = kept_labels(self._manifest.classes, config.classes_kept, config.classes_removed)
         self._outputs.publish_scan(message.header, cloud, scan.labels, scan.confidence, kept)
@@ -91,7 +93,8 @@ class ScanProcessor:
         if not self._map_is_new or not self._outputs.has_map_listener():
             return
         header = Header(frame_id=self._map_frame, stamp=stamp_of(self._map_stamp))
-        self._outputs.publish_map(header, self.segmenter.map_snapshot())
+        kept = kept_labels(self._manifest.classes, (), self._config_of_node().map_classes_removed)
+        self._outputs.publish_map(header, self.segmenter.map_snapshot(), kept)
         self._map_published_at, self._map_is_new = now, False
 
     def reset(self) -> None:
@@ -99,35 +102,39 @@ class ScanProcessor:
         self.segmenter.reset()
         self._map_is_new = False
 
-    def _segment(
-        self, cloud: CloudFields, intensity: npt.NDArray[np.float32] | None, pose: ScanPose, header: Header
-    ) -> LabelledScan:
+    def _segment(self, cloud: CloudFields, intensity_scale: float, pose: ScanPose, header: Header) -> LabelledScan:
         if pose.map_frame != self._map_frame:
             self.segmenter.reset()
             self._map_frame = pose.map_frame
-        if len(cloud.xyz) == 0:
+        began_anew, self._beginning = pose.beginning != self._beginning, pose.beginning
+        if began_anew:
+            self.segmenter.reset()
+        if len(cloud.points) == 0:
             timings_ms = dict.fromkeys(("preprocess", "inference", "postprocess", "total"), 0.0)
-            return LabelledScan(np.zeros(0, np.uint8), np.zeros(0, np.float32), timings_ms, 0, 0, False)
+            return LabelledScan(np.zeros(0, np.uint8), np.zeros(0, np.float32), timings_ms, 0, 0, began_anew)
         self._map_stamp = seconds_of(header.stamp)
         self._map_is_new = True
-        return self.segmenter.process(cloud.xyz, intensity, pose.T_map_sensor, self._map_stamp)
+        scan = self.segmenter.process_cloud(cloud, pose.T_map_sensor, self._map_stamp, intensity_scale)
+        return dataclasses.replace(scan, was_reset=scan.was_reset or began_anew)
 
-    def _intensity_of(self, cloud: CloudFields, config: SegmentConfig) -> npt.NDArray[np.float32] | None:
-        if cloud.intensity is None:
-            if "intensity" in self._manifest.features and len(cloud.xyz):
-                names = [field.name for field in cloud.fields]
-                raise PointCloud2Error(f"got fields {names}, expected an intensity, which the model needs")
-            return None
-        if config.intensity_scale == 0.0:
-            return cloud.intensity
-        return cloud.intensity * np.float32(self._manifest.intensity_scale / config.intensity_scale)
+    def _check(self, cloud: CloudFields, config: SegmentConfig) -> None:
+        if len(cloud.points) > config.max_points:
+            raise PointCloud2Error(f"got {len(cloud.points)} points, expected at most max_points = {config.max_points}")
+        if cloud.intensity_name is None and "intensity" in self._manifest.features and len(cloud.points):
+            names = [field.name for field in cloud.fields]
+            raise PointCloud2Error(f"got fields {names}, expected an intensity, which the model needs")
 
     def _finish(
         self, scan: LabelledScan, timings_ms: dict[str, float], pose: ScanPose, header: Header, config: SegmentConfig
     ) -> None:
         timings_ms.update(pipeline_latency(self._clock, header.stamp))
         self._outputs.timings.publish(timings_ms)
-        facts = {"pose_source": pose.source, "spheres_per_scan": scan.num_spheres, "map_voxels": scan.num_voxels}
+        facts = {
+            "pose_source": pose.source,
+            "pose_wait_ms": f"{self._pose_wait_ms:.1f}",
+            "spheres_per_scan": scan.num_spheres,
+            "map_voxels": scan.num_voxels,
+        }
         warnings = (f"scan by scan: {self._poses.reason_alone}",) if pose.source == "none" else ()
         self._statistics.count_processed(timings_ms, 1e3 * config.processing_limit, facts, warnings, scan.was_reset)
         self.publish_map_if_due()

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kpconv_ros.nodes.array_file import write_arrays
+
 NUM_LABELS = 256  # of a uint8
 MAX_WAITING = 30  # scans whose partner has not come
 MIN_POINTS_OF_CLASS = 20  # so many points make a class visible in a picture
@@ -95,10 +97,7 @@ class ScanRecord:
         arrays.update({f"scan_{name}": values for name, values in self.scan.items()})
         arrays.update({f"map_{name}": values for name, values in self.map.items()})
         arrays.update({f"debug_{name}": np.array(values) for name, values in self.debug.items()})
-        unfinished = path.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        unfinished.replace(path)
+        write_arrays(path, arrays)
 
     def _match(self, stamp: int) -> bool:
         for waiting in (self._waiting_truth, self._waiting_labels):

@@ -21,6 +21,7 @@ class SegmentConfig(ScanNodeConfig):
     )
     classes_kept: tuple[str, ...] = param((), "only these classes stay in ~/output/filtered; empty: all", live=True)
     classes_removed: tuple[str, ...] = param((), "these classes do not go to ~/output/filtered", live=True)
+    map_classes_removed: tuple[str, ...] = param((), "voxels of these classes are not in ~/output/map", live=True)
     map_period: float = param(1.0, "time between two maps on ~/output/map [s]", 0.1, 3600.0, live=True)
 
     def __post_init__(self) -> None:

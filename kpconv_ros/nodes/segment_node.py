@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from kpconv_ros.checkpoint import Model, choose_device, load_model
+from kpconv_ros.checkpoint import Model, load_model
+from kpconv_ros.model_folder import choose_device
 from kpconv_ros.nodes.map_service import MapService
 from kpconv_ros.nodes.outputs import ScanOutputs, kept_labels
 from kpconv_ros.nodes.parameters import LiveConfig
@@ -89,7 +90,7 @@ class SegmentNode(ScanNode[SegmentConfig]):
             self.get_clock(),
             lambda: self._settings.config,
         )
-        return Work(processor.process, processor.publish_map_if_due, processor.reset)
+        return Work(processor.process, processor.publish_map_if_due, processor.reset, self._poses.check_frame)
 
     def end_work(self) -> None:
         """Listen to poses no more."""
@@ -115,6 +116,7 @@ class SegmentNode(ScanNode[SegmentConfig]):
     def _check_classes(self, config: SegmentConfig) -> None:
         if self._model is not None:
             kept_labels(self._model.manifest.classes, config.classes_kept, config.classes_removed)
+            kept_labels(self._model.manifest.classes, (), config.map_classes_removed)
 
     def _configure_pipeline(self, config: LiveSegmenterConfig) -> None:
         if self._segmenter is not None:

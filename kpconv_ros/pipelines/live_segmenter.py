@@ -14,35 +14,18 @@ import torch
 from numpy.typing import NDArray
 
 from kpconv_ros.checkpoint import Model
-from kpconv_ros.config_io import param
+from kpconv_ros.data.pointcloud2 import CloudFields
 from kpconv_ros.geometry.se3 import check_pose
-from kpconv_ros.kernels.posed_scan import move_scan
-from kpconv_ros.mapping.sphere_voting import PickedSphere, SphereVoting, SphereVotingConfig
+from kpconv_ros.kernels.choice import takes_triton
+from kpconv_ros.pipelines.scan_map import LiveSegmenterConfig as LiveSegmenterConfig
+from kpconv_ros.pipelines.scan_map import MapSnapshot as MapSnapshot
+from kpconv_ros.pipelines.scan_map import ScanMap
+from kpconv_ros.pipelines.scan_map import check_points as check_points
 from kpconv_ros.pipelines.sphere_classifier import PipelineError, SphereClassifier
 
 Array = NDArray[Any]
 MAX_STEP_BACK = 1e-3
 """A stamp may lie this much before the last one, seconds; beyond it time jumped back."""
-
-
-@dataclass(frozen=True)
-class LiveSegmenterConfig:
-    """What a user may set; voxel size and sphere radius come with the model."""
-
-    time_budget: float = param(0.06, "time for one scan, seconds; one sphere is always run", 0.0, 60.0, live=True)
-    segment_range: float = param(50.0, "spheres are picked up to this far from the sensor, metres", 1.0, 1000.0)
-    map_radius: float = param(80.0, "what lies farther from the sensor is not kept, metres", 1.0, 2000.0)
-    max_voxels: int = param(400_000, "hard cap of the map; the farthest voxels go first", 1000, 20_000_000)
-    max_sphere_points: int = param(12_000, "most voxels of a sphere; the nearest to its centre stay", 16, 1_000_000)
-    min_sphere_points: int = param(4000, "the sphere that always runs is cut to the budget, down to this", 16, 100_000)
-    sphere_batch: int = param(2, "most spheres in one call of the network", 1, 64, live=True)
-    vote_memory: float = param(10.0, "votes a voxel averages before old ones fade", 1.0, 1000.0)
-    min_vote_weight: float = param(0.05, "weight of a vote at the border of its sphere (1 in the middle)", 0.0, 1.0)
-    potential_memory: float = param(10.0, "time in which it fades that a place was tested, seconds", 0.1, 3600.0)
-    max_potential: float = param(4.0, "tests after which a place needs no more for now", 0.5, 1000.0)
-    sensor_height: float = param(1.73, "height of the sensor above the ground, metres", -10.0, 100.0, live=True)
-    bf16: bool = param(True, "matrix products in bfloat16 where the device has instructions for it")
-    num_threads: int = param(0, "threads of the network on the CPU; 0 leaves them as they are", 0, 256)
 
 
 @dataclass(frozen=True)
@@ -63,20 +46,6 @@ class LabelledScan:
     """Whether time jumped back, so that the map started anew."""
 
 
-@dataclass(frozen=True)
-class MapSnapshot:
-    """The voted map, for publishing or saving."""
-
-    points: Array
-    """``(V, 3)`` float32, metres, map frame."""
-    labels: Array
-    """``(V,)`` uint8."""
-    confidence: Array
-    """``(V,)`` float32."""
-    intensity: Array
-    """``(V,)`` float32, 0..1."""
-
-
 class LiveSegmenter:
     """Labels scans as they come, by incremental sphere voting on a rolling map."""
 
@@ -95,24 +64,23 @@ class LiveSegmenter:
         self.config = config
         self._clock = clock
         self._classifier = SphereClassifier(model, config.bf16, clock)
-        self._voting = SphereVoting(voting_config(model, config), self._classifier.num_classes)
+        self._map = make_map(model, config, self._classifier, clock)
         self._postprocess_seconds = 0.0
         self.reset()
 
     def configure(self, config: LiveSegmenterConfig) -> None:
         """Take over changed budget, batch and sensor height; the map stays."""
-        self.config = config
+        self.config = self._map.config = config
 
     def reset(self) -> None:
         """Forget the map."""
         self._empty_map(np.zeros(3))
         self._stamp: float | None = None
-        self._evicted_at: Array | None = None
 
     def warm_up(self) -> None:
         """Run made-up scans, so that the first real one meets compiled code and a measured network; then reset."""
         generator = np.random.default_rng(0)
-        points = generator.uniform(-1, 1, (20_000, 3)) * (1, 1, 0.05) * self._voting.config.sphere_radius
+        points = generator.uniform(-1, 1, (20_000, 3)) * (1, 1, 0.05) * self._classifier.manifest.sphere_radius
         for stamp in range(3):
             self.process(points.astype(np.float32), None, np.eye(4), float(stamp))
         self.reset()
@@ -135,19 +103,53 @@ class LiveSegmenter:
         """
         started = self._clock()
         points = check_points(points)
-        scaled = self._classifier.scale_intensity(intensity, len(points))
+        if intensity is not None and np.shape(intensity) != (len(points),):
+            raise PipelineError(f"intensity: expected shape ({len(points)},), got {np.shape(intensity)}")
+        return self._label(started, T_map_sensor, stamp, lambda pose: self._map.insert(points, intensity, pose, stamp))
+
+    def process_cloud(
+        self,
+        cloud: CloudFields,
+        T_map_sensor: Array | None,  # noqa: N803
+        stamp: float,
+        intensity_scale: float = 0.0,
+    ) -> LabelledScan:
+        """Do as :meth:`process` with a message as it came; on a GPU its bytes are read there.
+
+        Args:
+            cloud: The message.
+            T_map_sensor: As of :meth:`process`.
+            stamp: As of :meth:`process`.
+            intensity_scale: Raw intensity that counts as 1; 0 for the model's.
+        """
+
+        def insert(pose: Array) -> None:
+            self._map.insert_cloud(cloud, intensity_scale, pose, stamp)
+
+        return self._label(self._clock(), T_map_sensor, stamp, insert)
+
+    def map_snapshot(self) -> MapSnapshot:
+        """Copy the voxels that have votes."""
+        return self._map.snapshot()
+
+    def _label(
+        self,
+        started: float,
+        T_map_sensor: Array | None,  # noqa: N803
+        stamp: float,
+        insert: Callable[[Array], None],
+    ) -> LabelledScan:
         pose = np.eye(4) if T_map_sensor is None else check_pose(T_map_sensor)
         sensor = pose[:3, 3]
         was_reset = self._start_scan(sensor, stamp, is_alone=T_map_sensor is None)
-        voxel_of_point = self._insert(points, scaled, pose, stamp)
-        voxel_of_point = self._evict(voxel_of_point, sensor)
+        insert(pose)
 
         inserted = self._clock()
         deadline = started + self.config.time_budget - self._postprocess_seconds
-        num_spheres = self._vote(float(sensor[2]) - self.config.sensor_height, deadline)
+        num_spheres = self._map.vote(float(sensor[2]) - self.config.sensor_height, deadline)
 
         voted = self._clock()
-        labels, confidence = self._voting.label_points(voxel_of_point)
+        labels, confidence = self._map.label()
         ended = self._clock()
         self._postprocess_seconds = ended - voted
         timings = {"preprocess": inserted - started, "inference": voted - inserted, "postprocess": ended - voted}
@@ -157,93 +159,31 @@ class LiveSegmenter:
             confidence=confidence,
             timings_ms={stage: seconds * 1e3 for stage, seconds in timings.items()},
             num_spheres=num_spheres,
-            num_voxels=len(self._voting.voxels),
+            num_voxels=self._map.num_voxels,
             was_reset=was_reset,
         )
-
-    def map_snapshot(self) -> MapSnapshot:
-        """Copy the voxels that have votes."""
-        voxels = self._voting.voxels
-        voted = np.flatnonzero(voxels.vote_weight > 0)
-        labels, confidence = voxels.label(voted)
-        points = voxels.points[voted].astype(np.float32)
-        return MapSnapshot(points, labels[voted], confidence[voted], voxels.intensity[voted])
 
     def _start_scan(self, sensor: Array, stamp: float, is_alone: bool) -> bool:
         """Empty the map where the scan starts one; return whether that is because time jumped back."""
         jumped_back = self._stamp is not None and stamp < self._stamp - MAX_STEP_BACK
         if is_alone or self._stamp is None or jumped_back:
             self._empty_map(sensor)
-            self._evicted_at = sensor
         self._stamp = None if is_alone else stamp
         return jumped_back
 
     def _empty_map(self, origin: Array) -> None:
-        self._voting.reset(origin)
+        self._map.reset(origin)
         self._classifier.restart()
 
-    def _insert(self, points: Array, intensity: Array, pose: Array, stamp: float) -> Array:
-        points_map = move_scan(points, pose, self.config.map_radius)  # (N, 3) float64; NaN gets no voxel
-        return self._voting.insert(points_map, intensity, stamp, pose[:3, 3])
 
-    def _evict(self, voxel_of_point: Array, sensor: Array) -> Array:
-        """Evict after each tenth of the map radius, or above the cap; return the moved voxel_of_point."""
-        moved = np.linalg.norm(sensor - self._evicted_at)
-        if moved < 0.1 * self.config.map_radius and len(self._voting.voxels) <= self.config.max_voxels:
-            return voxel_of_point
-        self._evicted_at = sensor
-        new_of_old = self._voting.evict(sensor, self.config.map_radius)
-        return np.append(new_of_old, -1)[voxel_of_point]
+def make_map(
+    model: Model, config: LiveSegmenterConfig, classifier: SphereClassifier, clock: Callable[[], float]
+) -> ScanMap:
+    """Choose where the map is: on the network's device if the kernels of ``kernels.gpu`` run there."""
+    if takes_triton(torch.empty(0, device=classifier.device)):
+        from kpconv_ros.pipelines.device_map import DeviceMap  # it needs Triton
 
-    def _vote(self, ground_z: float, deadline: float) -> int:
-        """Run spheres until the next would miss the deadline, the first cut to meet it; return how many."""
-        num_spheres = 0
-        while batch := self._pick_batch(deadline, is_first=num_spheres == 0):
-            for picked, probabilities in zip(batch, self._classifier.classify(batch, ground_z), strict=True):
-                self._voting.add_votes(picked, probabilities)
-            num_spheres += len(batch)
-        return num_spheres
+        return DeviceMap(model, config, classifier, clock)
+    from kpconv_ros.pipelines.host_map import HostMap  # it needs Numba and SciPy
 
-    def _pick_batch(self, deadline: float, is_first: bool) -> list[PickedSphere]:
-        batch: list[PickedSphere] = []
-        num_points = 0
-        while len(batch) < self.config.sphere_batch:
-            must_run = is_first and not batch
-            affordable = self._classifier.affordable_points(deadline - self._clock())
-            cap = max(affordable, self.config.min_sphere_points) if must_run else self.config.max_sphere_points
-            picked = self._voting.propose_sphere(int(min(cap, self.config.max_sphere_points)))
-            if picked is None:
-                break
-            num_points += len(picked.sphere.points)
-            if num_points > affordable and not must_run:
-                break
-            self._voting.accept(picked)
-            batch.append(picked)
-        return batch
-
-
-def voting_config(model: Model, config: LiveSegmenterConfig) -> SphereVotingConfig:
-    """Join what the model prescribes and what the user set."""
-    return SphereVotingConfig(
-        voxel_size=model.manifest.voxel_size,
-        sphere_radius=model.manifest.sphere_radius,
-        segment_range=config.segment_range,
-        max_sphere_points=config.max_sphere_points,
-        max_voxels=config.max_voxels,
-        vote_memory=config.vote_memory,
-        min_vote_weight=config.min_vote_weight,
-        potential_memory=config.potential_memory,
-        max_potential=config.max_potential,
-    )
-
-
-def check_points(points: Array) -> Array:
-    """Return points ``(N, 3)`` as a writable array, float64 if they are, else float32; a copy only where needed.
-
-    Raises:
-        PipelineError: If the shape is another.
-    """
-    points = np.asarray(points)
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise PipelineError(f"points: expected shape (N, 3), got {points.shape}")
-    return np.require(points, np.float64 if points.dtype == np.float64 else np.float32, ["C", "W"])
+    return HostMap(model, config, classifier, clock)

@@ -6,20 +6,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from kpconv_ros.geometry.se3 import invert, motion_of_twist, rotation_angle, twist_of_motion
-from kpconv_ros.kernels.scan import keep_in_range
 from kpconv_ros.pipelines.odometry_result import OdometryConfig, OdometryResult, OdometryStatus
 from kpconv_ros.pipelines.patch_sampler import make_sampler
+from kpconv_ros.pipelines.prepared_scan import PreparedScan, prepare_scan
 from kpconv_ros.pipelines.scan_matcher import Estimate, Reach, ScanMatcher
 from kpconv_ros.registration.belief import growth_of_held_pose
 from kpconv_ros.registration.deskew import deskew
-from kpconv_ros.registration.error import RegistrationError
 from kpconv_ros.registration.local_map import LocalMap
 from kpconv_ros.registration.samplers import Sampler
 
@@ -27,21 +26,7 @@ Array = NDArray[Any]
 MAX_STEP_BACK = 1e-3
 """A stamp may lie this much before the last one, seconds; beyond it time jumped back."""
 _SHORTEST = 1e-3  # seconds between two scans, so that velocities stay finite
-_LONGEST_SCAN = 10.0  # seconds; times beyond it have another unit or count from another moment
 _NOTHING = np.empty(0, np.int64)
-
-
-class _Scan(NamedTuple):
-    """A scan without what is out of range. It stands for its middle time, about which wrong speeds cancel."""
-
-    points: Array
-    rows: Array
-    times: Array | None
-    """Seconds after the middle."""
-    middle: float
-    """Mean time of the points, seconds."""
-    delay: float
-    """From the stamp to the middle, seconds."""
 
 
 class Odometry:
@@ -82,7 +67,7 @@ class Odometry:
         self._stamp: float | None = None  # of the last scan
         self._placed_at = 0.0  # middle of the last scan whose pose was believed
         self._fixed_at = 0.0  # and of the last that was not degenerate
-        self._first: _Scan | None = None  # the map's first scan, until its speed is known
+        self._first: PreparedScan | None = None  # the map's first scan, until its speed is known
 
     def warm_up(self) -> None:
         """Follow a sensor through a made-up room, so that the first real scan meets compiled code; then reset."""
@@ -115,14 +100,13 @@ class Odometry:
             RegistrationError: If a shape is wrong, the stamp is not finite, or times are not seconds after it.
         """
         started = self._clock()
-        points = _check_scan(points, stamp, times)
+        scan = prepare_scan(points, stamp, times, self.config.min_range, self.config.max_range)
+        prepared = self._clock()
         was_reset = self._stamp is not None and stamp < self._stamp - MAX_STEP_BACK
         if was_reset:
             self.reset()
         gap = 0.0 if self._stamp is None else stamp - self._stamp
         self._stamp = stamp
-        scan = self._prepare(points, stamp, times)
-        prepared = self._clock()
         estimate = self._estimate(scan)
         registered = self._clock()
         status, reason = self._take(scan, estimate)
@@ -146,19 +130,9 @@ class Odometry:
             timings_ms={stage: 1e3 * seconds for stage, seconds in timings.items()},
         )
 
-    def _prepare(self, points: Array, stamp: float, times: Array | None) -> _Scan:
-        kept, rows = keep_in_range(points, self.config.min_range, self.config.max_range)
-        if times is None or not len(rows):
-            return _Scan(kept, rows, None, stamp, 0.0)
-        seconds = np.asarray(times)[rows].astype(np.float64)
-        if not (longest := float(np.abs(seconds).max())) <= _LONGEST_SCAN:  # also false for NaN
-            raise RegistrationError(f"times: expected within {_LONGEST_SCAN} s of the stamp, got {longest} s")
-        delay = float(seconds.mean())
-        return _Scan(kept, rows, seconds - delay, stamp + delay, delay)
-
     # --- where is it?
 
-    def _estimate(self, scan: _Scan) -> Estimate | None:
+    def _estimate(self, scan: PreparedScan) -> Estimate | None:
         """Register with the map; None without a map or with too few points."""
         if self._map.target is None or len(scan.rows) < self.config.min_points:
             return None
@@ -179,7 +153,7 @@ class Odometry:
             return [(moved, Reach.NEAR), (moved, Reach.FAR)]
         return [(moved, Reach.FAR), (self._pose, Reach.FAR)]
 
-    def _match(self, scan: _Scan, predicted: Array, reach: Reach) -> Estimate:
+    def _match(self, scan: PreparedScan, predicted: Array, reach: Reach) -> Estimate:
         assert self._map.target is not None
         unfixed = self._growth(scan.middle - self._fixed_at)
         points = self._undistort(scan)
@@ -197,14 +171,14 @@ class Odometry:
             return f"a turn at {turn_rate:.1f} rad/s, expected at most {self.config.max_turn_rate}"
         return ""
 
-    def _undistort(self, scan: _Scan) -> Array:
+    def _undistort(self, scan: PreparedScan) -> Array:
         if scan.times is None or self._twist is None:
             return scan.points
         return deskew(scan.points, scan.times, self._twist)
 
     # --- what follows from it?
 
-    def _take(self, scan: _Scan, estimate: Estimate | None) -> tuple[OdometryStatus, str]:
+    def _take(self, scan: PreparedScan, estimate: Estimate | None) -> tuple[OdometryStatus, str]:
         """Move pose and map on; return the status and its reason."""
         if len(scan.rows) < self.config.min_points:
             return self._hold(scan, f"{len(scan.rows)} points in range, expected at least {self.config.min_points}")
@@ -221,7 +195,7 @@ class Odometry:
             return OdometryStatus.DEGENERATE, f"conditioning {estimate.weakness.conditioning:.3f}"
         return OdometryStatus.TRACKING, ""
 
-    def _start_map(self, scan: _Scan) -> tuple[OdometryStatus, str]:
+    def _start_map(self, scan: PreparedScan) -> tuple[OdometryStatus, str]:
         self._placed_at = self._fixed_at = scan.middle
         self._placed_covariance = self._map_covariance
         self._first = None if scan.times is None else scan
@@ -231,7 +205,7 @@ class Odometry:
             return OdometryStatus.LOST, f"{len(scan.rows)} points in range fill too few voxels for a map"
         return OdometryStatus.STARTED, ""
 
-    def _place(self, scan: _Scan, estimate: Estimate) -> None:
+    def _place(self, scan: PreparedScan, estimate: Estimate) -> None:
         """Take over a believed pose.
 
         With the second scan the speed of the first is known: both are undistorted and placed once more, and the
@@ -250,7 +224,7 @@ class Odometry:
         if self._twist is not None:
             self._reported = self._pose @ motion_of_twist(-self._twist * scan.delay)
 
-    def _move(self, scan: _Scan, estimate: Estimate) -> None:
+    def _move(self, scan: PreparedScan, estimate: Estimate) -> None:
         elapsed = max(scan.middle - self._placed_at, _SHORTEST)
         self._twist = twist_of_motion(invert(self._pose) @ estimate.pose) / elapsed
         self._pose, self._covariance = estimate.pose, estimate.covariance + self._map_covariance
@@ -266,17 +240,17 @@ class Odometry:
         is_turned = rotation_angle(motion) > self.config.keyframe_angle
         return is_away or is_turned or estimate.agreement < self.config.keyframe_agreement
 
-    def _insert(self, scan: _Scan) -> None:
+    def _insert(self, scan: PreparedScan) -> None:
         self._map.insert(self._undistort(scan), self._pose, self.config.min_points)
         self._keyframe = self._pose
 
-    def _hold(self, scan: _Scan, reason: str) -> tuple[OdometryStatus, str]:
+    def _hold(self, scan: PreparedScan, reason: str) -> tuple[OdometryStatus, str]:
         """Keep the last good pose with a covariance that grows."""
         if self._map.target is not None:
             self._covariance = self._placed_covariance + self._growth(scan.middle - self._placed_at)
         return OdometryStatus.LOST, reason
 
-    def _restart(self, scan: _Scan, reason: str) -> tuple[OdometryStatus, str]:
+    def _restart(self, scan: PreparedScan, reason: str) -> tuple[OdometryStatus, str]:
         """Begin a new map at the held pose, whose covariance it has from now on."""
         elapsed = scan.middle - self._placed_at
         self._map.clear()
@@ -288,19 +262,3 @@ class Odometry:
 
     def _growth(self, elapsed: float) -> Array:
         return growth_of_held_pose(self._twist, elapsed, self.config.held_speed, self.config.held_turn_rate)
-
-
-def _check_scan(points: Array, stamp: float, times: Array | None) -> Array:
-    """Return the points as contiguous float32.
-
-    Raises:
-        RegistrationError: If a shape is wrong, or the stamp is not finite.
-    """
-    points = np.asarray(points)
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise RegistrationError(f"points: expected shape (N, 3), got {points.shape}")
-    if not np.isfinite(stamp):
-        raise RegistrationError(f"stamp: expected finite seconds, got {stamp}")
-    if times is not None and np.shape(times) != (len(points),):
-        raise RegistrationError(f"times: expected shape ({len(points)},), got {np.shape(times)}")
-    return np.require(points, np.float32, ["C", "W"])

@@ -9,7 +9,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,9 +19,12 @@ from torch import Tensor
 from kpconv_ros.checkpoint import Model
 from kpconv_ros.kernels.choice import takes_triton
 from kpconv_ros.layers.low_precision import has_bfloat16
-from kpconv_ros.mapping.features import COLOR_NAMES, build_features
-from kpconv_ros.mapping.sphere_voting import PickedSphere
+from kpconv_ros.mapping.features import COLOR_NAMES, build_device_features, build_features
+from kpconv_ros.mapping.sphere import PickedSphere
 from kpconv_ros.networks.kpfcnn import KPFCNN
+
+if TYPE_CHECKING:
+    from kpconv_ros.mapping.device_sphere_voting import SphereBatch  # it needs Triton
 
 Array = NDArray[Any]
 MEASUREMENTS_KEPT = 5
@@ -90,8 +93,13 @@ class SphereClassifier:
         """Return how many points can be run in ``seconds``; 0 as long as nothing was measured."""
         return seconds / statistics.median(self._seconds_per_point) if self._seconds_per_point else 0.0
 
-    def scale_intensity(self, intensity: Array | None, num_points: int) -> Array:
-        """Bring raw intensities (N,) to 0..1 by the model's scale; what is missing or not finite becomes 0.
+    def scale_intensity(self, intensity: Array | None, num_points: int, scale: float = 0.0) -> Array:
+        """Bring raw intensities (N,) to 0..1; what is missing or not finite becomes 0.
+
+        Args:
+            intensity: ``(N,)``, or None.
+            num_points: N.
+            scale: Raw intensity that counts as 1; 0 for the model's.
 
         Raises:
             PipelineError: If there are not as many as points.
@@ -101,6 +109,8 @@ class SphereClassifier:
         raw = np.asarray(intensity, np.float32)
         if raw.shape != (num_points,):
             raise PipelineError(f"intensity: expected shape ({num_points},), got {raw.shape}")
+        if scale:
+            raw = raw * np.float32(self.manifest.intensity_scale / scale)
         scaled = np.nan_to_num(raw / np.float32(self.manifest.intensity_scale), nan=0.0, posinf=1.0, neginf=0.0)
         return np.asarray(np.clip(scaled, 0.0, 1.0))
 
@@ -124,19 +134,35 @@ class SphereClassifier:
         """
         started = self._clock()
         counts = [len(picked.sphere.points) for picked in spheres]
-        points = torch.from_numpy(np.concatenate([self._turn(picked.sphere.points) for picked in spheres])).to(
-            self.device
-        )
+        points = torch.from_numpy(np.concatenate([self._turn(picked.sphere.points) for picked in spheres]))
         features = torch.from_numpy(np.concatenate([self._features(picked, ground_z) for picked in spheres]))
+        probabilities = self._classify(points.to(self.device), counts, features.to(self.device)).cpu().numpy()
+        self._seconds_per_point.append((self._clock() - started) / max(sum(counts), 1))
+        return np.split(probabilities, np.cumsum(counts)[:-1])
+
+    @torch.inference_mode()
+    def classify_batch(self, batch: SphereBatch, ground_z: float) -> Tensor:
+        """Do as :meth:`classify` with spheres that are on the device: probabilities ``(M, C)`` float32 there.
+
+        Waits for them, to know what a point costs.
+        """
+        started = self._clock()
+        heights = (batch.centers[:, 2] - ground_z).float()[batch.spheres] + batch.points[:, 2]
+        features = build_device_features(self.manifest.features, heights, batch.intensity, batch.ranges)
+        probabilities = self._classify(self._turn_batch(batch), batch.sizes, features)
+        if self.device.type == "cuda":
+            torch.cuda.current_stream(self.device).synchronize()
+        self._seconds_per_point.append((self._clock() - started) / max(sum(batch.sizes), 1))
+        return probabilities
+
+    def _classify(self, points: Tensor, counts: list[int], features: Tensor) -> Tensor:
         lengths = torch.tensor(counts, dtype=torch.int64, device=self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            logits = self._run_in_memory(points, lengths, features.to(self.device))  # (sum M, C)
+            logits = self._run_in_memory(points, lengths, features)  # (sum M, C)
         if logits.shape != (sum(counts), self.num_classes):
             expected = (sum(counts), self.num_classes)
             raise PipelineError(f"network output: expected shape {expected}, got {tuple(logits.shape)}")
-        probabilities = torch.softmax(logits.float(), dim=1).cpu().numpy()
-        self._seconds_per_point.append((self._clock() - started) / max(sum(counts), 1))
-        return np.split(probabilities, np.cumsum(counts)[:-1])
+        return torch.softmax(logits.float(), dim=1)
 
     def _run_in_memory(self, points: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
         """Run the network; a batch that does not fit into the device's memory is halved, and so are the next ones."""
@@ -168,6 +194,17 @@ class SphereClassifier:
         cosine, sine = math.cos(angle), math.sin(angle)
         turn = np.array([[cosine, sine, 0], [-sine * mirror, cosine * mirror, 0], [0, 0, 1]], np.float32)
         return np.asarray(points @ turn)
+
+    def _turn_batch(self, batch: SphereBatch) -> Tensor:
+        """Turn each sphere as :meth:`_turn` does; the angles are computed where they are needed."""
+        turns = torch.arange(self._num_turned, self._num_turned + len(batch.sizes), device=self.device)
+        self._num_turned += len(batch.sizes)
+        angles, mirrors = turns.double() * GOLDEN_ANGLE, (1 - 2 * (turns % 2)).float()
+        cosine, sine, mirror = (
+            values[batch.spheres] for values in (angles.cos().float(), angles.sin().float(), mirrors)
+        )
+        x, y, z = batch.points.unbind(1)
+        return torch.stack([x * cosine - y * sine * mirror, x * sine + y * cosine * mirror, z], dim=1)
 
     def _features(self, picked: PickedSphere, ground_z: float) -> Array:
         height = picked.sphere.points[:, 2] + np.float32(picked.center[2] - ground_z)

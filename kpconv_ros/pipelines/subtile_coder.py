@@ -20,6 +20,7 @@ from kpconv_ros.codec.latent_payload import (
     levels_of,
     most_of,
     pack_tile,
+    parts_of,
     reach_grounds,
     size_of,
     unpack_tile,
@@ -29,11 +30,13 @@ from kpconv_ros.codec.subtiles import GROUND_STEP, Subtiles, draw_rows, origins_
 from kpconv_ros.codec.tile import TILE_SIZE, TileContent
 from kpconv_ros.config_io import param
 from kpconv_ros.data.subtile_set import TILE_POINTS
-from kpconv_ros.geometry.distances import mean_nearest_distances
+from kpconv_ros.geometry.distances import mean_nearest_distances, random_directions, sliced_distances
 from kpconv_ros.map_codec_checkpoint import FINE, MapCodec
 from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
 
 Array = NDArray[Any]
+SEAM = 0.06
+"""Decoded points keep off the edges of their sub-tile by about half of their spacing; they are spread by it, metres."""
 CONFIG_SIZE = 2.5
 """Edge of the sub-tiles for which numbers of points are configured, metres; larger ones have more."""
 LABELLED_POINTS = 128
@@ -44,12 +47,14 @@ LABELLED_POINTS = 128
 class LatentTileCoderConfig:
     """How much time encoding takes."""
 
-    steps: int = param(10, "steps of descent on the codes of a tile, after the encoder's guess", 0)
+    steps: int = param(0, "steps of descent on the codes of a tile, after the encoder's guess", 0)
     step_size: float = param(0.1, "of the first one, in steps of rounding", 0.0)
     points: int = param(320, "points of each sub-tile that the encoder looks at", 16)
     target_points: int = param(256, "of these, that a step compares with", 16)
     decoded_points: int = param(12, "points of each patch that a step decodes", 1)
     seed: int = param(0, "of the points and the noise of the steps", 0)
+    directions: int = param(8, "along which a step compares how dense points lie", 1)
+    density_weight: float = param(0.4, "of that, beside the distances to nearest points", 0.0)
     label_bytes: int = param(48, "bytes that are left to the labels of patches", 0)
     least_bytes: int = param(192, "bytes of a tile from which on labels ride along", 0)
 
@@ -122,14 +127,15 @@ class SubtileCoder:
         """
         decoder, filled = self._network.config.decoder, np.flatnonzero(tile.classes)
         codes = self._network.unscale(torch.from_numpy(tile.numbers).float(), self._levels(tile))
-        counts, origins = counts_of(tile.classes)[filled].clip(max=most), origins_of(tile.grounds)[filled]
+        counts, origins = counts_of(tile, self._tables).clip(max=most), origins_of(tile.grounds)[filled]
         each = np.minimum(-(-counts // decoder.num_patches), decoder.points_per_patch)  # points of a patch
         parts: list[Array] = [np.zeros((0, 3))] * len(filled)
         for number in np.unique(each):
             rows = torch.from_numpy(draw_rows(decoder.points_per_patch, int(number))).repeat(decoder.num_patches, 1)
             alike = np.flatnonzero(each == number)
-            decoded = self._network.decode(codes[torch.from_numpy(alike)], rows)
-            for row, points in zip(alike, decoded.transpose(1, 2).flatten(1, 2).numpy()):  # patches in turn
+            decoded = self._network.decode(codes[torch.from_numpy(alike)], rows).transpose(1, 2)  # patches in turn
+            decoded[..., :2] *= 1.0 + SEAM / (0.5 * self._network.config.size)
+            for row, points in zip(alike, decoded.flatten(1, 2).numpy()):
                 parts[row] = points[np.arange(counts[row]) % len(points)] + origins[row]
         points = np.concatenate(parts).astype(np.float32)
         points[:, :2] = points[:, :2].clip(0.0, TILE_SIZE)
@@ -158,7 +164,8 @@ class SubtileCoder:
         shares = split.counts[filled] * (TILE_POINTS / split.counts.sum())
         features = describe_subtiles(points, torch.from_numpy(shares).float(), self._network.config)
         finest = len(self._tables.numbers) - 1
-        tile = LatentTile(finest, classes_of(split.counts), split.grounds, np.zeros((len(filled), 0), np.int64))
+        numbers = np.zeros((len(filled), 0), np.int64)
+        tile = LatentTile(finest, classes_of(split.counts), split.grounds, numbers, parts_of(split.counts))
         return Codes(tile, points, self._network.encode(features))
 
     def _fit_level(self, codes: Codes, max_bytes: int) -> Codes:
@@ -190,8 +197,8 @@ class SubtileCoder:
 
     @torch.inference_mode()
     def _round(self, codes: Codes, level: int) -> LatentTile:
-        tile, most = codes.tile._replace(level=level), most_of(self._tables)
-        rounded = self._network.scale(codes.codes, self._levels(tile)).round().clamp(-most, most)
+        tile = codes.tile._replace(level=level)
+        rounded = self._network.scale(codes.codes, self._levels(tile)).round()
         return tile._replace(numbers=rounded.long().numpy())
 
     def _descend(self, codes: Codes) -> Codes:
@@ -206,15 +213,16 @@ class SubtileCoder:
             noisy = scaled + torch.rand(scaled.shape, generator=generator) - 0.5
             targets = torch.randperm(codes.points.shape[1], generator=generator)[: config.target_points * self._more]
             decoded = network.decode(network.unscale(noisy, levels), self._draw_rows(generator)).flatten(1, 2)
-            there, back = mean_nearest_distances(decoded, codes.points[:, targets].contiguous())
+            given = codes.points[:, targets].contiguous()
+            there, back = mean_nearest_distances(decoded, given)
+            density = sliced_distances(decoded, given, random_directions(config.directions, generator))
             bits = network.count_bits(noisy, levels).sum(1)
-            loss = (0.5 * (there + back) + network.prices(levels) * bits).sum()
+            loss = (0.5 * (there + back) + config.density_weight * density + network.prices(levels) * bits).sum()
             (gradient,) = torch.autograd.grad(loss, scaled)
             scaled.grad = gradient * is_used
             optimizer.step()
         with torch.no_grad():
-            gains = network.scale(torch.ones_like(scaled), levels)
-        return codes._replace(codes=scaled.detach() / gains)
+            return codes._replace(codes=scaled / network.gains(levels))
 
     def _draw_rows(self, generator: torch.Generator) -> Tensor:
         decoder = self._network.config.decoder

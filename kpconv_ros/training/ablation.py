@@ -17,10 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from kpconv_ros.checkpoint import WEIGHTS, load_network
+from kpconv_ros.checkpoint import load_network
 from kpconv_ros.data.clips import Clip
 from kpconv_ros.evaluation.metrics import ConfusionMatrix
 from kpconv_ros.evaluation.understanding_pictures import draw_ablation
+from kpconv_ros.model_folder import WEIGHTS
 from kpconv_ros.networks.kpfcnn import KPFCNN
 from kpconv_ros.training.loop_config import load_changed_config
 from kpconv_ros.training.segment import SegmentTraining

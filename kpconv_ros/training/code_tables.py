@@ -15,7 +15,7 @@ from kpconv_ros.codec.latent_payload import (
 )
 from kpconv_ros.codec.range_coder import frequencies_of
 from kpconv_ros.data.subtile_set import TILE_POINTS, SubtileSet
-from kpconv_ros.map_codec_checkpoint import FINE, NUM_STEPS, num_fine_levels
+from kpconv_ros.map_codec_checkpoint import FINE, num_fine_levels
 from kpconv_ros.networks.subtile_codec import SubtileCodec, describe_subtiles
 
 PRIOR = 0.02
@@ -63,16 +63,16 @@ def _count_grounds(data: SubtileSet) -> np.ndarray:
 
 
 def _count_numbers(network: SubtileCodec, data: SubtileSet) -> np.ndarray:
-    """Count rounded numbers, ``(levels, L, steps)``."""
-    levels, most = num_fine_levels(network.config), NUM_STEPS // 2
+    """Count rounded numbers, ``(levels, L, 2 most + 1)``."""
+    levels, most = num_fine_levels(network.config), network.config.most
     size = network.config.decoder.latent_size
-    table = np.zeros((levels, size, NUM_STEPS))
+    table = np.zeros((levels, size, 2 * most + 1))
     columns = np.arange(size)
     for first in range(0, len(data.points), BATCH):
         points = torch.from_numpy(data.points[first : first + BATCH].astype(np.float32))
         counts = torch.from_numpy(data.counts[first : first + BATCH])
         codes = network.encode(describe_subtiles(points, counts, network.config))
         for level in range(levels):
-            rounded = network.scale(codes, torch.full((len(codes),), level / FINE)).round().clamp(-most, most)
+            rounded = network.scale(codes, torch.full((len(codes),), level / FINE)).round()
             np.add.at(table[level], (columns, rounded.long().numpy() + most), 1)
     return table

@@ -134,7 +134,8 @@ class TrainingLoop(ABC, Generic[BatchT]):
         loss, scalars = self._objective(self._to_device(batch))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(trained, self.config.clip_norm)
         self.optimizer.step()
         self.average.update_parameters(self.network)
         self.step += 1

@@ -29,7 +29,7 @@ class LoopConfig:
     offset_factor: float = param(0.1, "learning rate of deformable offsets relative to the rest", 0.0, 1.0)
     regularization: float = param(0.1, "weight of the offset regularisation, Eq. (6)", 0.0)
     average: float = param(0.998, "decay of the running average of the weights, which is what is saved", 0.0, 1.0)
-    clip_norm: float = param(10.0, "largest norm of the gradient", 0.0)
+    clip_norm: float = param(10.0, "largest norm of the gradient of all that is trained", 0.0)
     bf16: bool = param(True, "matrix products in bfloat16 where the device has instructions for it")
     seed: int = param(0, "of weights and batches", 0)
     num_threads: int = param(0, "threads of torch; 0 leaves them as they are", 0)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from kpconv_ros.config_io import ConfigError, param
 from kpconv_ros.data.subtile_set import SubtileSetConfig, load_subtiles
-from kpconv_ros.geometry.distances import mean_nearest_distances
+from kpconv_ros.geometry.distances import mean_nearest_distances, random_directions, sliced_distances
 from kpconv_ros.map_codec_checkpoint import MapCodec, load_map_codec, save_map_codec
 from kpconv_ros.networks.neural_qaad import split_into_patches
 from kpconv_ros.networks.subtile_codec import SubtileCodec, SubtileCodecConfig, describe_subtiles, start_decoder
@@ -39,6 +39,8 @@ class MapCodecTrainingConfig(LoopConfig):
     batch: int = param(48, "sub-tiles of a step", 1)
     decoded_points: int = param(24, "points of each patch that a step decodes", 1)
     target_points: int = param(512, "points of a sub-tile that they are compared with", 1)
+    directions: int = param(8, "along which a step compares how dense points lie", 1)
+    density_weight: float = param(0.4, "of that, beside the distances to nearest points", 0.0)
     licence: str = param("Apache-2.0", "of the weights")
     coarse: str = param("", "name of the coder for larger sub-tiles that goes with it")
 
@@ -58,6 +60,8 @@ class SubtileBatch(NamedTuple):
     """Points of each patch that are decoded, ``(K, p)``."""
     targets: Tensor
     """Which points of the sub-tiles they are compared with, ``(t,)``."""
+    directions: Tensor
+    """Along which they are compared, ``(D, 3)``."""
 
 
 class MapCodecTraining(TrainingLoop[SubtileBatch]):
@@ -77,9 +81,9 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
         """Cut the maps; take up the checkpoint in ``out`` if there is one.
 
         Raises:
-            ConfigError: If the network to start from has other sizes than the config says.
+            ConfigError: If the network to start from has other sizes than the config says; rates may differ.
         """
-        if start is not None and start.config != config.network:
+        if start is not None and _without_rates(start.config) != _without_rates(config.network):
             raise ConfigError(f"--start: got a network of {start.config}, expected one of {config.network}")
         self.data = load_subtiles(dataclasses.replace(config.data, side=config.network.side), kitti, cache)
         share = np.sqrt(self.data.counts)
@@ -107,6 +111,7 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
             torch.from_numpy(uniform - 0.5),
             torch.from_numpy(rows[:, : config.decoded_points]),
             torch.from_numpy(generator.permutation(points.shape[1])[: config.target_points]),
+            random_directions(config.directions, torch.Generator().manual_seed(int(generator.integers(1 << 31)))),
         )
 
     def compute_loss(self, batch: SubtileBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -116,13 +121,14 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
         scaled = network.scale(codes, levels) + batch.noise
         bits = network.count_bits(scaled, levels).sum(1)
         decoded = network.decode(network.unscale(scaled, levels), batch.rows).flatten(1, 2)
-        there, back = mean_nearest_distances(decoded, batch.points[:, batch.targets].contiguous())
-        distance = 0.5 * (there + back)
-        parts: dict[str, Tensor] = {}
+        targets = batch.points[:, batch.targets].contiguous()
+        there, back = mean_nearest_distances(decoded, targets)
+        distance, density = 0.5 * (there + back), sliced_distances(decoded, targets, batch.directions)
+        parts: dict[str, Tensor] = {"density_m": density.mean().detach()}
         for name, chosen in (("coarse", levels < 1), ("fine", levels > self.config.network.levels - 2)):
             share = chosen.float() / chosen.sum().clamp(min=1)
             parts |= {f"{name}_m": (share * distance).sum().detach(), f"{name}_bits": (share * bits).sum().detach()}
-        return (distance + network.prices(levels) * bits).mean(), parts
+        return (distance + self.config.density_weight * density + network.prices(levels) * bits).mean(), parts
 
     def export(self, folder: Path) -> None:
         """Fill the tables by the training's sub-tiles, and write them with the averaged weights."""
@@ -140,6 +146,11 @@ class MapCodecTraining(TrainingLoop[SubtileBatch]):
         subtiles = generator.integers(len(self.data.points), size=count)
         points = self.data.points[subtiles, generator.integers(self.data.points.shape[1], size=count)]
         return split_into_patches(torch.from_numpy(points.astype(np.float32)), decoder.num_patches)
+
+
+def _without_rates(config: SubtileCodecConfig) -> SubtileCodecConfig:
+    """Return a config that tells networks apart whose weights do not fit each other."""
+    return dataclasses.replace(config, highest_price=1.0, lowest_price=1.0, most=1)
 
 
 def turn_and_mirror(points: Tensor, generator: Generator) -> Tensor:

@@ -19,8 +19,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.parallel import DistributedDataParallel
 
-from kpconv_ros.checkpoint import choose_device
 from kpconv_ros.layers.blocks import PackedBatchNorm
+from kpconv_ros.model_folder import choose_device
 
 
 def process_rank() -> int:

@@ -8,6 +8,7 @@ import pytest
 from kpconv_ros.codec.error import CodecError
 from kpconv_ros.codec.latent_payload import (
     MOST_POINTS,
+    PARTS,
     LatentTables,
     LatentTile,
     classes_of,
@@ -16,6 +17,7 @@ from kpconv_ros.codec.latent_payload import (
     ground_differences,
     levels_of,
     pack_tile,
+    parts_of,
     reach_grounds,
     size_of,
     unpack_tile,
@@ -36,21 +38,23 @@ def tables() -> LatentTables:
     )
 
 
-def tile(seed: int, labelled: bool = False, filled: int = 16) -> LatentTile:
+def tile(seed: int, labelled: bool = False, filled: int = 16, level: int = 2) -> LatentTile:
     generator = np.random.default_rng(seed)
     classes = np.zeros(16, np.int64)
     chosen = np.sort(generator.choice(16, filled, replace=False))
     classes[chosen] = generator.integers(1, 17, filled)
     grounds = np.where(classes > 0, generator.integers(-60, 60, 16), 0)
     labels = generator.integers(0, 4, (filled, PATCHES)).astype(np.uint8) if labelled else None
-    return LatentTile(2, classes, grounds, generator.integers(-MOST, MOST + 1, (filled, NUMBERS)), labels)
+    numbers = generator.integers(-MOST, MOST + 1, (filled, NUMBERS))
+    told = PARTS >> (0, 0, 1, 2, 3)[level]  # the finer the level, the more parts are told apart
+    return LatentTile(level, classes, grounds, numbers, generator.integers(0, PARTS, filled) // told * told, labels)
 
 
 @pytest.mark.parametrize("filled", [1, 5, 16])
 @pytest.mark.parametrize("labelled", [False, True])
 def test_a_tile_comes_back(filled: int, labelled: bool) -> None:
-    for seed in range(4):
-        given = tile(seed, labelled, filled)
+    for seed in range(LEVELS):
+        given = tile(seed, labelled, filled, level=seed)
         payload = pack_tile(given, tables())
         found = unpack_tile(payload, tables(), PATCHES)
         for one, other in zip(given, found, strict=True):
@@ -72,11 +76,17 @@ def test_what_is_no_payload_is_refused_and_never_anything_worse() -> None:
         unpack_tile(payload + b"\1", tables(), PATCHES)
 
 
-def test_counts_are_told_within_half_an_octave() -> None:
-    counts = np.array([0, 1, 2, 3, 5, 100, 1000, 20000, MOST_POINTS])
-    told = counts_of(classes_of(counts))
-    assert told[0] == 0 and told[1] == 1 and told[-1] == MOST_POINTS
-    assert np.abs(np.log2(told[1:] / counts[1:])).max() <= 0.5
+@pytest.mark.parametrize("level, octaves", [(0, 0.5), (2, 0.25), (4, 0.0625)])
+def test_counts_are_told_the_more_exactly_the_finer_the_level(level: int, octaves: float) -> None:
+    counts = np.array([0, 32, 45, 46, 63, 100, 1000, 20000, MOST_POINTS, *[64] * 7])
+    none = np.zeros((15, 0), np.int64)
+    given = LatentTile(level, classes_of(counts), np.zeros(16, np.int64), none, parts_of(counts))
+    told = counts_of(given, tables())
+    assert np.abs(np.log2(told / counts[1:])).max() <= octaves + 0.02  # told numbers are whole
+    assert np.abs(np.log2(told / counts[1:])).max() > 0.4 * octaves
+    few = np.array([0, 1, 2, 3, 5])
+    given = LatentTile(LEVELS - 1, classes_of(few), np.zeros(5, np.int64), none[:4], parts_of(few))
+    assert counts_of(given, tables()).tolist() == [1, 2, 3, 5]
     with pytest.raises(CodecError, match=str(MOST_POINTS + 1)):
         classes_of(np.array([MOST_POINTS + 1]))
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cloud files: what is written is read again, by us and by others, and damage is reported."""
 
+import resource
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,21 @@ def test_unknown_suffixes_are_named_with_those_that_are_known(tmp_path, scan):
         read_cloud(tmp_path / "cloud.xyz")
     with pytest.raises(CloudError, match=r"'.obj', expected one of"):
         write_cloud(tmp_path / "cloud.obj", scan["points"])
+
+
+@pytest.mark.parametrize("suffix", WRITABLE)
+def test_a_disk_that_is_full_half_way_is_an_error(tmp_path, suffix):
+    if suffix == ".laz":
+        pytest.importorskip("lazrs")
+    points = np.random.default_rng(0).random((5000, 3), np.float32)
+    path, limits = tmp_path / f"cloud{suffix}", resource.getrlimit(resource.RLIMIT_FSIZE)
+    write_cloud(path, points, np.ones(5000, np.uint8))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size // 2, limits[1]))
+    try:
+        with pytest.raises(CloudError):
+            write_cloud(path, points, np.ones(5000, np.uint8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize("suffix", WRITABLE)

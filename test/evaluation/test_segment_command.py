@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from kpconv_ros.checkpoint import CheckpointError, save_model
+from kpconv_ros.checkpoint import save_model
 from kpconv_ros.data.clouds import read_cloud
 from kpconv_ros.evaluation import segment_command
+from kpconv_ros.model_folder import CheckpointError
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
 
 

@@ -15,6 +15,7 @@ from kpconv_ros.evaluation.link_run import link_environment
 from kpconv_ros.evaluation.thin_link import BURST_BYTES, LinkError, ThinLink, check_can_link, most_in_a_second
 from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
 
+pytestmark = pytest.mark.alone
 RECEIVE = """
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kpconv_ros.checkpoint import CheckpointError, load_manifest, save_network
+from kpconv_ros.checkpoint import load_manifest, save_network
 from kpconv_ros.export.description import Description, ExportError, load_described
+from kpconv_ros.model_folder import CheckpointError
 from kpconv_ros.networks.kpcnn import KPCNN, KPCNNConfig
 from kpconv_ros.networks.part_kpfcnn import PartKPFCNN, PartKPFCNNConfig
 

@@ -3,6 +3,7 @@
 """YAML of any content: refused with a line that names it, or a Config whose values have their types and ranges."""
 
 import dataclasses
+import math
 import typing
 from pathlib import Path
 
@@ -13,14 +14,24 @@ hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from kpconv_ros.checkpoint import MANIFEST, CheckpointError, Manifest, load_manifest  # noqa: E402
+from kpconv_ros.checkpoint import Manifest, load_manifest, load_model  # noqa: E402
 from kpconv_ros.config_io import ConfigError, load_config  # noqa: E402
+from kpconv_ros.map_codec_checkpoint import MapCodecManifest, load_map_codec  # noqa: E402
+from kpconv_ros.model_folder import MANIFEST, CheckpointError  # noqa: E402
+from kpconv_ros.neural_qaad_checkpoint import NeuralQAADManifest, load_neural_qaad  # noqa: E402
+from kpconv_ros.patch_sampler_checkpoint import PatchSamplerManifest, load_patch_sampler  # noqa: E402
 from kpconv_ros.pipelines.live_segmenter import LiveSegmenterConfig  # noqa: E402
+from kpconv_ros.pipelines.map_encoder import MapEncoderConfig  # noqa: E402
 from kpconv_ros.pipelines.odometry_result import OdometryConfig  # noqa: E402
+from kpconv_ros.sampling_checkpoint import SamplingManifest, load_sampler  # noqa: E402
+from kpconv_ros.shape_checkpoint import ShapeManifest, load_shape_model  # noqa: E402
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models" / "street_sim" / MANIFEST
-CONFIGS = (LiveSegmenterConfig, OdometryConfig)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
+CONFIGS = (LiveSegmenterConfig, OdometryConfig, MapEncoderConfig)
+LOADERS = (load_model, load_map_codec, load_neural_qaad, load_patch_sampler, load_sampler, load_shape_model)
+MANIFESTS = (Manifest, MapCodecManifest, NeuralQAADManifest, PatchSamplerManifest, SamplingManifest, ShapeManifest)
+HUGE = st.sampled_from([10**400, -(10**309), 2**63, 1e308])
+SCALARS = st.none() | st.booleans() | st.integers() | HUGE | st.floats() | st.text(max_size=12)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
 )
@@ -53,10 +64,12 @@ def check_values(config):
     hints = typing.get_type_hints(type(config))
     for field in dataclasses.fields(config):
         value, low, high = getattr(config, field.name), field.metadata.get("low"), field.metadata.get("high")
-        hint = hints[field.name]
-        assert type(value) is hint, f"{field.name}: {value!r}"
-        if low is not None:
-            assert low <= value <= high if high is not None else low <= value, f"{field.name}: {value!r}"
+        hint, where = hints[field.name], f"{field.name}: {value!r}"
+        if dataclasses.is_dataclass(hint):
+            check_values(value)
+        assert type(value) is (typing.get_origin(hint) or hint), where
+        for number in (value if isinstance(value, tuple) else [value]) if low is not None else ():
+            assert low <= number <= high if high is not None else low <= number, where
 
 
 def load(config_class, path):
@@ -103,7 +116,9 @@ def load_changed_manifest(folder, content):
     assert isinstance(manifest, Manifest) and len(manifest.classes) == len(manifest.colors) >= 2
     assert all(type(name) is str for name in manifest.classes) and type(manifest.voxel_size) is float
     assert all(len(color) == 3 and all(type(part) is int for part in color) for color in manifest.colors)
-    assert manifest.voxel_size > 0 and manifest.sphere_radius > 0 and manifest.intensity_scale > 0
+    assert all(0 <= part <= 255 for color in manifest.colors for part in color)
+    sizes = (manifest.voxel_size, manifest.sphere_radius, manifest.intensity_scale)
+    assert min(sizes) > 0 and all(map(math.isfinite, sizes))
 
 
 @given(data=st.data())
@@ -121,3 +136,18 @@ def test_a_manifest_with_other_bytes_is_refused_or_sound(folder, share, put):
     content = SHIPPED.read_bytes()
     place = int(share * len(content))
     load_changed_manifest(folder, content[:place] + put + content[place + len(put) :])
+
+
+@pytest.mark.parametrize("kind", range(len(LOADERS)))
+@given(data=st.data())
+def test_a_manifest_of_any_kind_without_its_weights_is_refused_by_name(folder, kind, data):
+    manifest = {"name": "a", "weights": "weights.safetensors", "sha256": 64 * "0", "classes": ["a", "b"]}
+    manifest.update(voxel_size=0.1, features=["one"])
+    names = [field.name for field in dataclasses.fields(MANIFESTS[kind])]
+    manifest = {name: value for name, value in manifest.items() if name in names}
+    manifest.update(data.draw(st.dictionaries(st.sampled_from(names), VALUES, max_size=3)))
+    path = folder / f"kind_{kind}"
+    path.mkdir(exist_ok=True)
+    (path / MANIFEST).write_text(yaml.safe_dump(manifest), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=path.name):
+        LOADERS[kind](path)

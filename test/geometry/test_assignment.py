@@ -15,6 +15,7 @@ from kpconv_ros.geometry.assignment import (
     complete_randomly,
     keep_nearest,
     match_by_auction,
+    match_by_prices,
     match_exactly,
     pair_costs,
 )
@@ -36,6 +37,17 @@ def test_exact_matches_are_the_best_of_all_permutations(power: float) -> None:
     every = torch.tensor(list(permutations(range(6))))  # (720, 6)
     best = torch.stack([cost[torch.arange(6), every].sum(1).min() for cost in costs])
     assert torch.allclose(total(one, other, match_exactly(one, other, power), power), best)
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+@pytest.mark.parametrize("apart", [0.0, 5.0])
+def test_prices_change_no_best_match(power: float, apart: float) -> None:
+    one, other = pair(2, 150)
+    other = other * torch.tensor([1.0, 3.0, 0.2]) + apart
+    matches = match_by_prices(one, other, power)
+    assert all(sorted(cloud) == list(range(150)) for cloud in matches.tolist())
+    assert torch.allclose(total(one, other, matches, power), total(one, other, match_exactly(one, other, power), power))
+    assert torch.equal(match_by_prices(one, one, power), torch.arange(150).expand(2, -1))
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0])
@@ -69,9 +81,10 @@ def test_a_short_auction_names_points_twice_and_the_rest_is_completed() -> None:
 
 def test_equal_and_single_points_are_matched() -> None:
     same = torch.ones(1, 5, 3)
-    for matches in (match_exactly(same, same), match_by_auction(same, same, 100)):
+    for matches in (match_exactly(same, same), match_by_prices(same, same), match_by_auction(same, same, 100)):
         assert sorted(matches[0].tolist()) == [0, 1, 2, 3, 4]
-    assert match_by_auction(torch.zeros(1, 1, 3), torch.ones(1, 1, 3)).tolist() == [[0]]
+    for match in (match_by_auction, match_by_prices):
+        assert match(torch.zeros(1, 1, 3), torch.ones(1, 1, 3)).tolist() == [[0]]
 
 
 def test_clouds_that_cannot_be_matched_are_refused() -> None:

@@ -3,6 +3,7 @@
 """Searches over sorted cells."""
 
 import numpy as np
+import pytest
 
 from kpconv_ros.kernels.neighbors import search_nearest, search_radius, sort_into_cells
 
@@ -30,6 +31,38 @@ def test_queries_outside_the_supports_see_none() -> None:
     queries = np.array([[-9, 0, 0], [0, 99, 0], [0.5, 0.5, 0.5]], np.float32)
     starts, _ = search_radius(queries, supports, 0.4)
     assert np.diff(starts)[:2].tolist() == [0, 0] and np.diff(starts)[2] > 0
+
+
+@pytest.mark.parametrize("far", [4e5, 1e6, 3e12])  # with a radius of 0.15 m, 2^21 cells are 315 km
+def test_clouds_of_any_extent_are_searched(far: float) -> None:
+    near = GENERATOR.uniform(0, 1, (60, 3))
+    points = np.concatenate([near, near + (far, 0, 0), near - (0, far, 0), near + (0, 0, 0.15 * 2**21)])
+    points = points.astype(np.float32)
+    offsets = points[:, None] - points[None]
+    starts, _ = search_radius(points, points, 0.15)
+    assert np.diff(starts).tolist() == (np.square(offsets).sum(axis=2) <= np.float32(0.15**2)).sum(axis=1).tolist()
+    nearest = search_nearest(points + np.float32(1e-4), points, 0.3)
+    np.testing.assert_array_equal(points[nearest[:60]], points[:60])
+
+
+def test_neighbours_on_the_borders_of_cells_are_found() -> None:
+    steps = np.arange(40)
+    for radius in (0.07, 0.1, 0.7):
+        line = np.zeros((80, 3), np.float32)
+        line[:, 0] = np.concatenate([steps * np.float32(radius), (steps + 0.95) * radius])
+        starts, _ = search_radius(line, line, radius)
+        near = np.square(line[:, None, 0] - line[None, :, 0]) <= np.float32(radius * radius)
+        assert np.diff(starts).tolist() == near.sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_points_that_are_not_finite_are_told(wrong: float) -> None:
+    points = np.zeros((3, 3), np.float32)
+    points[1, 2] = wrong
+    with pytest.raises(ValueError, match="points: expected finite ones within"):
+        search_radius(points, points, 0.1)
+    with pytest.raises(ValueError, match="points: expected finite ones within"):
+        search_radius(np.zeros((1, 3), np.float32), points, 0.1)
 
 
 def test_a_nearest_support_is_given_only_where_it_is_certain() -> None:

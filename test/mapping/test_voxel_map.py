@@ -1,18 +1,28 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The voxel map against a dictionary, and at its edges."""
+"""The voxel maps, on the CPU and on a device, against a dictionary, and at their edges."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from device_maps import KINDS, make_map, write
 
 from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.mapping.voxel_map import MappingError, VoxelMap, VoxelMapConfig
 
 CONFIG = VoxelMapConfig(voxel_size=0.25)
+MakeMap = Callable[..., Any]
+
+
+@pytest.fixture(params=KINDS)
+def new_map(request: pytest.FixtureRequest) -> MakeMap:
+    """Makes maps on the CPU, then on a device."""
+    return lambda *at, **options: make_map(request.param, *at, **options)
 
 
 def random_scan(seed: int, num_points: int = 2000, spread: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -29,9 +39,9 @@ def dictionary_of(points: np.ndarray, voxel_size: float) -> dict[tuple[int, ...]
     return cells
 
 
-def test_voxels_are_those_of_a_dictionary_of_cells() -> None:
+def test_voxels_are_those_of_a_dictionary_of_cells(new_map: MakeMap) -> None:
     points, intensity = random_scan(0)
-    voxels = VoxelMap(CONFIG, num_classes=4)
+    voxels = new_map(CONFIG, num_classes=4)
     voxel_of_point = voxels.insert(points, intensity, 1.0)
     cells = dictionary_of(points, CONFIG.voxel_size)
     assert len(voxels) == len(cells)
@@ -43,8 +53,8 @@ def test_voxels_are_those_of_a_dictionary_of_cells() -> None:
     assert sorted(voxels.seen) == list(range(len(voxels)))
 
 
-def test_two_scans_average_and_the_second_is_told_by_its_stamp() -> None:
-    voxels = VoxelMap(CONFIG, num_classes=2)
+def test_two_scans_average_and_the_second_is_told_by_its_stamp(new_map: MakeMap) -> None:
+    voxels = new_map(CONFIG, num_classes=2)
     voxels.insert(np.array([[0.1, 0.1, 0.1], [1.1, 0.1, 0.1]]), np.array([0.2, 0.5]), 1.0)
     rows = voxels.insert(np.array([[0.2, 0.1, 0.1]]), np.array([0.4]), 2.0)
     np.testing.assert_allclose(voxels.points[rows[0]], [0.15, 0.1, 0.1])
@@ -53,9 +63,9 @@ def test_two_scans_average_and_the_second_is_told_by_its_stamp() -> None:
     assert list(voxels.seen) == [rows[0]]
 
 
-def test_ranges_are_mean_distances_to_the_sensor_of_each_scan() -> None:
+def test_ranges_are_mean_distances_to_the_sensor_of_each_scan(new_map: MakeMap) -> None:
     points, intensity = random_scan(12)
-    voxels, sensors = VoxelMap(CONFIG, 2), np.array([[1.0, 2.0, 3.0], [-4.0, 0.0, 1.0]])
+    voxels, sensors = new_map(CONFIG, 2), np.array([[1.0, 2.0, 3.0], [-4.0, 0.0, 1.0]])
     rows = [voxels.insert(points, intensity, stamp, sensor) for stamp, sensor in enumerate(sensors)][0]
     distances = np.linalg.norm(points[None] - sensors[:, None], axis=2).mean(axis=0)
     expected = np.bincount(rows, distances) / np.bincount(rows)
@@ -64,17 +74,17 @@ def test_ranges_are_mean_distances_to_the_sensor_of_each_scan() -> None:
     np.testing.assert_array_equal(sphere.ranges, voxels.ranges[sphere.voxels])
 
 
-def test_a_capped_count_lets_the_mean_follow() -> None:
-    voxels = VoxelMap(VoxelMapConfig(voxel_size=1.0, max_count=4), num_classes=2)
+def test_a_capped_count_lets_the_mean_follow(new_map: MakeMap) -> None:
+    voxels = new_map(VoxelMapConfig(voxel_size=1.0, max_count=4), num_classes=2)
     voxels.insert(np.full((100, 3), 0.2), None, 0.0)
     voxels.insert(np.full((4, 3), 0.6), None, 1.0)
     np.testing.assert_allclose(voxels.points, np.full((1, 3), 0.4))
 
 
-def test_the_order_of_points_does_not_matter() -> None:
+def test_the_order_of_points_does_not_matter(new_map: MakeMap) -> None:
     points, intensity = random_scan(1)
     order = np.random.default_rng(2).permutation(len(points))
-    first, second = VoxelMap(CONFIG, 3), VoxelMap(CONFIG, 3)
+    first, second = new_map(CONFIG, 3), new_map(CONFIG, 3)
     for stamp in (0.0, 1.0, 2.0):
         rows = first.insert(points, intensity, stamp)[order]
         twins = second.insert(points[order], intensity[order], stamp)
@@ -83,36 +93,36 @@ def test_the_order_of_points_does_not_matter() -> None:
     np.testing.assert_array_equal(first.potential[rows], second.potential[twins])
 
 
-def test_points_that_are_not_finite_or_out_of_range_get_no_voxel() -> None:
+def test_points_that_are_not_finite_or_out_of_range_get_no_voxel(new_map: MakeMap) -> None:
     points = np.array([[0, 0, 0], [np.nan, 0, 0], [0, np.inf, 0], [0, 0, -np.inf], [0, 1e30, 0], [0, 0, 0.2]])
-    voxels = VoxelMap(CONFIG, 2)
+    voxels = new_map(CONFIG, 2)
     assert list(voxels.insert(points, None, 0.0)) == [0, -1, -1, -1, -1, 0]
     assert len(voxels) == 1
 
 
 @pytest.mark.parametrize("points", [np.empty((0, 3), np.float32), np.full((5, 3), np.nan)])
-def test_a_scan_without_points_changes_nothing(points: np.ndarray) -> None:
-    voxels = VoxelMap(CONFIG, 2)
+def test_a_scan_without_points_changes_nothing(points: np.ndarray, new_map: MakeMap) -> None:
+    voxels = new_map(CONFIG, 2)
     assert list(voxels.insert(points, None, 0.0)) == [-1] * len(points)
     assert len(voxels) == 0 and len(voxels.seen) == 0
     assert len(voxels.gather(np.zeros(3), 1.0).voxels) == 0
     assert len(voxels.evict(np.zeros(3), 1.0)) == 0
 
 
-def test_find_gives_the_voxel_of_a_point_and_minus_one_elsewhere() -> None:
+def test_find_gives_the_voxel_of_a_point_and_minus_one_elsewhere(new_map: MakeMap) -> None:
     points, intensity = random_scan(3)
-    voxels = VoxelMap(CONFIG, 2)
+    voxels = new_map(CONFIG, 2)
     voxel_of_point = voxels.insert(points, intensity, 0.0)
     np.testing.assert_array_equal(voxels.find(points), voxel_of_point)
     assert voxels.find(np.array([[50.0, 0, 0], [np.nan, 0, 0]])).tolist() == [-1, -1]
 
 
-def test_eviction_keeps_what_is_near_and_says_where_it_went() -> None:
+def test_eviction_keeps_what_is_near_and_says_where_it_went(new_map: MakeMap) -> None:
     points, intensity = random_scan(4)
-    voxels = VoxelMap(CONFIG, 3)
+    voxels = new_map(CONFIG, 3)
     voxel_of_point = voxels.insert(points, intensity, 0.0)
     old_points = voxels.points.copy()
-    voxels.votes[:] = np.arange(len(voxels))[:, None]
+    write(voxels, "votes", np.arange(len(voxels))[:, None])
     center = np.array([2.0, 0.0, 0.0])
     new_of_old = voxels.evict(center, 2.5)
     near = np.linalg.norm(old_points - center, axis=1) <= 2.5
@@ -122,18 +132,19 @@ def test_eviction_keeps_what_is_near_and_says_where_it_went() -> None:
     np.testing.assert_array_equal(voxels.find(points), new_of_old[voxel_of_point])
 
 
-def test_a_point_that_comes_back_after_eviction_meets_no_old_votes() -> None:
-    voxels = VoxelMap(CONFIG, 2)
+def test_a_point_that_comes_back_after_eviction_meets_no_old_votes(new_map: MakeMap) -> None:
+    voxels = new_map(CONFIG, 2)
     voxels.insert(np.array([[0.0, 0, 0], [9.0, 0, 0]]), None, 0.0)
-    voxels.votes[:], voxels.vote_weight[:] = 1.0, 2.0
+    write(voxels, "votes", 1.0)
+    write(voxels, "vote_weight", 2.0)
     voxels.evict(np.zeros(3), 1.0)
     row = voxels.insert(np.array([[9.0, 0, 0]]), None, 1.0)[0]
     assert voxels.votes[row].tolist() == [0, 0] and voxels.vote_weight[row] == 0
 
 
-def test_the_cap_on_voxels_evicts_the_farthest() -> None:
+def test_the_cap_on_voxels_evicts_the_farthest(new_map: MakeMap) -> None:
     points, intensity = random_scan(5)
-    voxels = VoxelMap(VoxelMapConfig(voxel_size=0.25, max_voxels=500), 2)
+    voxels = new_map(VoxelMapConfig(voxel_size=0.25, max_voxels=500), 2)
     voxels.insert(points, intensity, 0.0)
     old = np.sort(np.linalg.norm(voxels.points, axis=1))
     voxels.evict(np.zeros(3), np.inf)
@@ -141,10 +152,10 @@ def test_the_cap_on_voxels_evicts_the_farthest() -> None:
     np.testing.assert_allclose(np.sort(np.linalg.norm(voxels.points, axis=1)), old[: len(voxels)])
 
 
-def test_a_map_far_from_the_origin_loses_no_precision() -> None:
+def test_a_map_far_from_the_origin_loses_no_precision(new_map: MakeMap) -> None:
     points, intensity = random_scan(6)
     offset = np.array([10_000.0, -10_000.0, 100.0])  # a multiple of the voxel size, so the cells are the same
-    near, far = VoxelMap(CONFIG, 2), VoxelMap(CONFIG, 2)
+    near, far = new_map(CONFIG, 2), new_map(CONFIG, 2)
     near.insert(points.astype(np.float64), intensity, 0.0)
     far.insert(points.astype(np.float64) + offset, intensity, 0.0)
     ball, moved = near.gather(np.zeros(3), 2.0), far.gather(offset, 2.0)
@@ -152,14 +163,14 @@ def test_a_map_far_from_the_origin_loses_no_precision() -> None:
     np.testing.assert_allclose(ball.points, moved.points, atol=1e-6)
 
 
-def test_utm_coordinates_fit_once_the_map_starts_near_them() -> None:
+def test_utm_coordinates_fit_once_the_map_starts_near_them(new_map: MakeMap) -> None:
     place = np.array([691_000.0, 5_335_000.0, 520.0])
-    voxels = VoxelMap(CONFIG, 2, origin=place)
+    voxels = new_map(CONFIG, 2, origin=place)
     assert voxels.insert(place + np.array([[1.0, 0, 0], [2.0, 0, 0]]), None, 0.0).tolist() == [0, 1]
 
 
-def test_the_map_rolls_on_beyond_the_range_of_its_first_origin() -> None:
-    voxels = VoxelMap(VoxelMapConfig(voxel_size=0.001), 2)  # keys reach 1048 m
+def test_the_map_rolls_on_beyond_the_range_of_its_first_origin(new_map: MakeMap) -> None:
+    voxels = new_map(VoxelMapConfig(voxel_size=0.001), 2)  # keys reach 1048 m
     for x in np.arange(0.0, 3000.0, 500.0):
         place = np.array([x, 0.0, 0.0])
         assert (voxels.insert(place + np.array([[0.5, 0, 0], [-0.5, 0, 0]]), None, x) >= 0).all()
@@ -167,9 +178,9 @@ def test_the_map_rolls_on_beyond_the_range_of_its_first_origin() -> None:
         np.testing.assert_array_equal(voxels.find(voxels.points), np.arange(2))
 
 
-def test_a_ball_is_nearest_first_when_too_full() -> None:
+def test_a_ball_is_nearest_first_when_too_full(new_map: MakeMap) -> None:
     points, intensity = random_scan(7)
-    voxels = VoxelMap(CONFIG, 2)
+    voxels = new_map(CONFIG, 2)
     voxels.insert(points, intensity, 0.0)
     ball = voxels.gather(np.zeros(3), 2.0, max_points=50)
     distance = np.linalg.norm(voxels.points, axis=1)
@@ -188,9 +199,9 @@ def test_a_ball_is_the_same_with_an_index_of_the_voxels(max_points: int) -> None
             np.testing.assert_array_equal(ours, truth)
 
 
-def test_new_potentials_are_tiny_different_and_repeatable() -> None:
+def test_new_potentials_are_tiny_different_and_repeatable(new_map: MakeMap) -> None:
     points, _ = random_scan(8)
-    first, second = VoxelMap(CONFIG, 2), VoxelMap(CONFIG, 2)
+    first, second = new_map(CONFIG, 2), new_map(CONFIG, 2)
     first.insert(points, None, 0.0)
     second.insert(points, None, 0.0)
     np.testing.assert_array_equal(first.potential, second.potential)
@@ -198,19 +209,19 @@ def test_new_potentials_are_tiny_different_and_repeatable() -> None:
     assert len(np.unique(first.potential)) > 0.99 * len(first)
 
 
-def test_reset_forgets_everything() -> None:
-    voxels = VoxelMap(CONFIG, 2)
+def test_reset_forgets_everything(new_map: MakeMap) -> None:
+    voxels = new_map(CONFIG, 2)
     voxels.insert(*random_scan(9), 0.0)
     voxels.reset()
     assert len(voxels) == 0
     assert voxels.insert(np.zeros((1, 3)), None, 0.0).tolist() == [0]
 
 
-def test_wrong_shapes_are_told_with_got_and_expected() -> None:
-    voxels = VoxelMap(CONFIG, 2)
+def test_wrong_shapes_are_told_with_got_and_expected(new_map: MakeMap) -> None:
+    voxels = new_map(CONFIG, 2)
     with pytest.raises(MappingError, match=r"expected shape \(N, 3\), got \(4, 2\)"):
         voxels.insert(np.zeros((4, 2)), None, 0.0)
     with pytest.raises(MappingError, match=r"intensity: expected shape \(4,\), got \(3,\)"):
         voxels.insert(np.zeros((4, 3)), np.zeros(3), 0.0)
     with pytest.raises(MappingError, match="voxel_size: expected a length above 0 m, got 0"):
-        VoxelMap(VoxelMapConfig(voxel_size=0), 2)
+        new_map(VoxelMapConfig(voxel_size=0), 2)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from random_clouds import random_batch
 
-from kpconv_ros.geometry.voxel_grid import GridError, grid_subsample
+from kpconv_ros.geometry.neighbors import NeighborError
+from kpconv_ros.geometry.voxel_grid import grid_subsample
 from kpconv_ros.layers.neighborhood import Neighborhood
 from kpconv_ros.networks.pyramid import build_pyramid
 from reference.neighbors import all_distances, brute_radius_sets
@@ -58,5 +59,5 @@ def test_one_point_has_every_level() -> None:
 def test_points_that_are_not_finite_are_refused() -> None:
     points, lengths = random_batch([20])
     points[4] = torch.nan
-    with pytest.raises(GridError, match="expected finite"):
+    with pytest.raises(NeighborError, match="expected finite"):
         build_pyramid(points, lengths, SIZE, RADII)

@@ -3,6 +3,7 @@
 """A live segment node and somebody who sends it clouds and listens to what it says."""
 
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -139,40 +140,35 @@ def context():
     rclpy.try_shutdown(context=context)
 
 
-def start_segment_node(context, model_folder, parameters):
+@contextmanager
+def segment_nodes(context, model_folder):
     from kpconv_ros.nodes.segment_node import SegmentNode
 
-    values = {"model": str(model_folder), "device": "cpu", **parameters}
-    overrides = [Parameter(name, value=value) for name, value in values.items()]
-    return SpinningNode(SegmentNode(context=context, parameter_overrides=overrides))
+    started = []
+
+    def start(**parameters):
+        values = {"model": str(model_folder), "device": "cpu", **parameters}
+        overrides = [Parameter(name, value=value) for name, value in values.items()]
+        started.append(SpinningNode(SegmentNode(context=context, parameter_overrides=overrides)))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.stop()
 
 
 @pytest.fixture(scope="module")
 def start_segment(context, model_folder):
     """Starts a segment node that lives as long as the module: ``start_segment(parameter=value, ...)``."""
-    started = []
-
-    def start(**parameters):
-        started.append(start_segment_node(context, model_folder, parameters))
-        return started[-1]
-
-    yield start
-    for node in started:
-        node.stop()
+    with segment_nodes(context, model_folder) as start:
+        yield start
 
 
 @pytest.fixture
 def start_one(context, model_folder):
     """Starts a segment node that lives as long as the test."""
-    started = []
-
-    def start(**parameters):
-        started.append(start_segment_node(context, model_folder, parameters))
-        return started[-1]
-
-    yield start
-    for node in started:
-        node.stop()
+    with segment_nodes(context, model_folder) as start:
+        yield start
 
 
 @pytest.fixture(scope="module")

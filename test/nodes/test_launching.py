@@ -5,7 +5,13 @@
 import pytest
 
 pytest.importorskip("rclpy")
-from kpconv_ros.nodes.launching import as_bool, extrinsic_parameters, replay_parameters  # noqa: E402
+from kpconv_ros.nodes.launching import (  # noqa: E402
+    as_bool,
+    extrinsic_parameters,
+    replay_parameters,
+    viewer,
+    viewer_remappings,
+)
 
 pytestmark = pytest.mark.ros
 
@@ -27,3 +33,11 @@ def test_truth_is_read_in_either_spelling_and_nothing_else():
 def test_a_replay_publishes_the_clock_where_others_listen_to_it():
     value = {"bag": "b", "bag_sequence": "00", "bag_rate": "2.0", "use_sim_time": "true"}
     assert replay_parameters(value) == {"path": "b", "sequence": "00", "rate": 2.0, "clock": True}
+
+
+def test_the_live_view_is_remapped_by_short_names_where_its_topics_differ():
+    topics = {"points": "/top/points", "odometry": "odom", "labels": "/other/labels"}
+    assert viewer_remappings(topics) == [("lidar/points", "/top/points"), ("segment/output/labels", "/other/labels")]
+    with pytest.raises(KeyError, match="clouds"):
+        viewer_remappings({"clouds": "/points"})
+    assert viewer({"viewer": "false"}, points="/points") == []

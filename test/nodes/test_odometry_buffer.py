@@ -64,6 +64,17 @@ def test_a_stamp_going_back_starts_anew(buffer):
     np.testing.assert_allclose(buffer.pose_at(3.0, 0.0), pose(3.0))
 
 
+def test_the_origin_after_a_gap_starts_anew_and_one_that_is_driven_to_does_not(buffer):
+    buffer.add(12.4, np.eye(4))  # back at the origin, without a gap
+    buffer.add(13.2, np.eye(4))  # still there
+    assert len(buffer) == 6 and buffer.num_resets == 0
+    buffer.add(13.3, pose(1.0))
+    buffer.add(13.9, np.eye(4))
+    assert len(buffer) == 1 and buffer.num_resets == 1
+    with pytest.raises(PoseError, match="no odometry within"):
+        buffer.pose_at(13.3, 0.0)
+
+
 def test_old_poses_are_forgotten():
     buffer = OdometryBuffer(0.05, 0.5, keep=1.0)
     for stamp in np.arange(0.0, 10.0, 0.1):

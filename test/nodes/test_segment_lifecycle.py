@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -13,7 +14,10 @@ pytest.importorskip("rclpy")
 import torch  # noqa: E402
 from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
+from live_node import values_of  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
 
+from kpconv_ros.nodes.pose_msg import matrix_of_xyz_rpy, odometry_message  # noqa: E402
 from kpconv_ros.nodes.segment_node import main  # noqa: E402
 
 pytestmark = pytest.mark.ros
@@ -173,3 +177,39 @@ def test_the_process_ends_cleanly_on_a_signal(new_probe, model_folder, sign):
         process.kill()
     assert process.returncode == 0
     assert "Traceback" not in errors
+
+
+def test_odometry_that_comes_later_than_its_scan_is_waited_for(new_probe, start_one, make_street):
+    start_one(pose_source="odometry", pose_timeout=2.0)
+    new_probe.wait_until_heard()
+    new_probe.next_stamp()
+    message = make_street(new_probe.next_stamp())
+    new_probe.send(message, with_odometry=False)
+    time.sleep(0.5)
+    pose = matrix_of_xyz_rpy((0.1, 0.0, 0.0), (0.0, 0.0, 0.0))
+    new_probe.odometry.publish(odometry_message(pose, message.header.stamp, "odom", "lidar"))
+    new_probe.labels_of(message)
+    told = new_probe.wait_for("/diagnostics", lambda said: float(values_of(said)["pose_wait_ms"] or 0.0) > 200.0)
+    assert values_of(told)["state"] == "active"
+
+
+def num_left(said):
+    """How many scans were not worked on."""
+    return int(values_of(said)["refused"]) + int(values_of(said)["dropped"])
+
+
+def test_odometry_that_stops_costs_each_scan_the_timeout_and_no_more(new_probe, start_one, make_street):
+    start_one(pose_source="odometry", pose_timeout=0.3)
+    new_probe.wait_until_heard()
+    good = new_probe.wait_for("/diagnostics", lambda said: int(values_of(said)["processed"]) > 0)
+    refused_before = int(values_of(good)["refused"])
+    began, num_sent = time.monotonic(), 20
+    new_probe.next_stamp()
+    for _ in range(num_sent):
+        new_probe.send(make_street(new_probe.next_stamp()), with_odometry=False)
+        time.sleep(0.05)
+    told = values_of(new_probe.wait_for_error("no odometry within 0.05 s"))
+    assert int(told["refused"]) - refused_before <= (time.monotonic() - began) / 0.3 + 1
+    assert new_probe.ask(Trigger, "/segment/reset", Trigger.Request()).success  # it still answers
+    new_probe.assert_goes_on()
+    new_probe.wait_for("/diagnostics", lambda said: num_left(said) >= num_sent - 1)  # none is kept for later

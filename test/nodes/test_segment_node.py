@@ -67,6 +67,20 @@ def test_the_map_is_in_the_odometry_frame_and_reaches_late_joiners(probe, street
     assert [field.name for field in voted.fields] == ["x", "y", "z", "label", "confidence", "rgb"]
 
 
+def test_classes_can_be_left_out_of_the_map(probe, segment, street):
+    sent = probe.send(street())
+    whole = read_points(probe.wait_for(MAP, lambda message: message.header.stamp == sent.header.stamp)).points["label"]
+    frequent = ("road", "car", "tree")[np.bincount(whole, minlength=4)[1:].argmax()]
+    assert segment.node.set_parameters([Parameter("map_classes_removed", value=[frequent])])[0].successful
+    sent = probe.send(street())
+    rest = probe.wait_for(MAP, lambda message: message.header.stamp == sent.header.stamp)
+    assert rest.width < len(whole) and ("unlabeled", "road", "car", "tree").index(frequent) not in (
+        read_points(rest).points["label"] if rest.width else []
+    )
+    assert not segment.node.set_parameters([Parameter("map_classes_removed", value=["unicorn"])])[0].successful
+    assert segment.node.set_parameters([Parameter("map_classes_removed", value=[""])])[0].successful
+
+
 def test_the_names_of_the_labels_reach_late_joiners(probe, segment):
     from kpconv_ros.msg import LabelInfo
     from kpconv_ros.nodes.qos import latched_qos
@@ -230,13 +244,13 @@ def test_two_million_points_are_labelled(probe, street):
 
 
 def test_an_exception_in_the_pipeline_is_told_and_the_node_goes_on(probe, segment, street):
-    process = segment.node._segmenter.process
+    process = segment.node._segmenter.process_cloud
 
     def fail(*arguments):
-        segment.node._segmenter.process = process
+        segment.node._segmenter.process_cloud = process
         raise RuntimeError("the scan was not read")
 
-    segment.node._segmenter.process = fail
+    segment.node._segmenter.process_cloud = fail
     probe.send(street())
     probe.wait_for_error("RuntimeError: the scan was not read")
     probe.assert_goes_on()

@@ -235,6 +235,7 @@ def test_wrong_arguments_are_refused() -> None:
             odometry.process(near, 0.0, np.array([0, 0, 0, 0, wrong]))
     with pytest.raises(RegistrationError, match="stamp: expected finite seconds, got nan"):
         odometry.process(np.zeros((5, 3)), float("nan"))
+    assert not odometry.process(near, -1.0).was_reset  # what was refused left no time behind
     with pytest.raises(RegistrationError, match="got 'best'"):
         Odometry(replace(CONFIG, sampler="best"))
 

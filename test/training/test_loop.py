@@ -85,6 +85,14 @@ def test_companions_are_trained_and_kept(tmp_path: Path) -> None:
     assert LineTraining(settings(), tmp_path).offset.weight.equal(training.offset.weight)
 
 
+def test_the_gradients_of_network_and_companions_are_clipped_together(tmp_path: Path) -> None:
+    training = LineTraining(settings(clip_norm=0.01, slope=100.0), tmp_path)
+    training.train_step(training.draw_batch(0))
+    gradients = [p.grad for module in (training.network, training.offset) for p in module.parameters()]
+    assert training.offset.weight.grad.abs() > 1e-4
+    assert torch.cat([gradient.flatten() for gradient in gradients]).norm() == pytest.approx(0.01, rel=1e-3)
+
+
 def test_a_checkpoint_from_before_a_field_existed_has_its_default(tmp_path: Path) -> None:
     training = LineTraining(settings(), tmp_path)
     training.save()

@@ -13,16 +13,24 @@ from kpconv_ros.data.publication_log import read_publications
 from kpconv_ros.data.recorded_scans import RecordedScan, ScanReader
 from kpconv_ros.data.recordings import ODOMETRY_KIND, Recording
 from kpconv_ros.evaluation.live_run import LiveSession, ros_parameters
-from kpconv_ros.evaluation.replay.node_arguments import PART_OF_NODE, node_arguments, replay_arguments
+from kpconv_ros.evaluation.replay.node_arguments import (
+    PART_OF_NODE,
+    node_arguments,
+    num_cloud_listeners,
+    replay_arguments,
+)
 from kpconv_ros.evaluation.replay.offline import recorded_pose
 from kpconv_ros.evaluation.replay.options import EvaluateOptions
 from kpconv_ros.evaluation.replay.outputs_record import OutputsRecord, load_outputs
 from kpconv_ros.evaluation.replay.registration import RegistrationTally
 from kpconv_ros.evaluation.replay.result import RunResult
 from kpconv_ros.evaluation.replay.segmentation import Labels, SegmentationTally, VotedMap
+from kpconv_ros.evaluation.replay.transmission import TransmissionTally, link_configs
 from kpconv_ros.evaluation.replay.usage import UsageSampler
 
 LOG = "published.log"
+SETTLE = 1.5
+"""Seconds after the last scan in which outputs may come."""
 NS_PER_MS = 1e6
 
 
@@ -38,11 +46,15 @@ def run_live(recording: Recording, options: EvaluateOptions) -> RunResult:
     first = next(iter(ScanReader(recording, options.selection)))
     nodes = node_arguments(options, result.pose_source, first)
     log = options.out.resolve() / LOG
-    listens = ros_parameters(nodes=list(nodes))
+    num_listeners = num_cloud_listeners(nodes)
+    listens = ros_parameters(nodes=list(nodes), cloud_listeners=num_listeners)
+    if "transmission" in options.parts:
+        voxel = link_configs(options.transmit).encoder.voxel_size
+        listens += ros_parameters(finish_delay=max(float(options.tail), SETTLE), map_voxel=voxel)
     with LiveSession(options.out, nodes, "record_outputs", listens) as session:
         began = time.monotonic()
         with UsageSampler(session.pids) as usage:
-            arguments = replay_arguments(options, len(nodes), log=str(log))
+            arguments = replay_arguments(options, num_listeners, log=str(log), rate=float(options.speed))
             session.play("replay", arguments, waits_for_scan=False, tolerates_damage=True)
         result.seconds, result.usage = time.monotonic() - began, usage.report()
         path = session.finish()
@@ -62,6 +74,7 @@ def judge(recording: Recording, options: EvaluateOptions, path: Path, result: Ru
         judge.take(scan)
     if result.segmentation is not None and record.map_points is not None and record.map_labels is not None:
         result.segmentation.map = VotedMap(record.map_points, record.map_labels)
+    judge.end()
     result.truth_source, result.diagnostics = reader.truth_source, record.diagnostics
     result.problems = list(reader.problems)
     unplayed = result.num_scans - judge.num_played
@@ -99,6 +112,10 @@ class LiveJudge:
             result.segmentation = SegmentationTally(load_manifest(options.model))
         if "registration" in options.parts:
             result.registration = RegistrationTally()
+        if "transmission" in options.parts:
+            tally = result.segmentation
+            source, labelled = ("scans", None) if tally is None else ("map", tally.manifest)
+            result.transmission = TransmissionTally(link_configs(options.transmit), source, labelled)
 
     def take(self, scan: RecordedScan) -> None:
         """Judge what was published of a scan."""
@@ -111,11 +128,26 @@ class LiveJudge:
             pose, covariance = (None, None) if estimate is None else estimate
             result.registration.add(scan.stamp_ns, pose, covariance, recorded)
             self._answer("register", scan)
+        placed = recorded if result.pose_source == "recording" else None if estimate is None else estimate[0]
+        if result.transmission is not None and result.segmentation is None and placed is not None:
+            result.transmission.take_scan(scan.cloud.xyz, placed)
         if result.segmentation is not None and (labels := self._stream.labels_at(scan.stamp_ns)) is not None:
-            pose = recorded if result.pose_source == "recording" else None if estimate is None else estimate[0]
             published = Labels(labels.labels, labels.confidence)
-            result.segmentation.add(scan.cloud.xyz, scan.labels, published, pose)
+            result.segmentation.add(scan.cloud.xyz, scan.labels, published, placed)
             self._answer("segment", scan)
+
+    def end(self) -> None:
+        """Judge what went over the link."""
+        link, tally = self._record.link, self.result.transmission
+        if link is None or tally is None:
+            return
+        began = min(self._publications.values(), default=0)
+        for at, data in link.messages:
+            tally.take_message((at - began) * 1e-9, data)
+        if link.given is not None:
+            tally.see(*link.given)
+        span = (max(self._publications.values(), default=began) - began) * 1e-9
+        tally.end(span + self._options.tail, *link.decoded)
 
     def _answer(self, node: str, scan: RecordedScan) -> None:
         """Count a node's answer and its latency, from the publication of the scan."""

@@ -21,16 +21,20 @@ from kpconv_ros.data.pointcloud2 import CloudFields, PointCloud2Error
 from kpconv_ros.data.recorded_scans import RecordedScan, ScanReader
 from kpconv_ros.data.recordings import ODOMETRY_KIND, Recording
 from kpconv_ros.evaluation.live_run import RECORD_FILE
+from kpconv_ros.evaluation.replay.offline_link import OfflineLink
 from kpconv_ros.evaluation.replay.options import EvaluateOptions, EvaluationError, values_of
 from kpconv_ros.evaluation.replay.registration import RegistrationTally
 from kpconv_ros.evaluation.replay.result import RunResult
 from kpconv_ros.evaluation.replay.segmentation import Labels, SegmentationTally, VotedMap
+from kpconv_ros.evaluation.replay.transmission import TransmissionTally, link_configs
 from kpconv_ros.evaluation.replay.usage import UsageSampler
 from kpconv_ros.pipelines.live_segmenter import LiveSegmenter, LiveSegmenterConfig
 from kpconv_ros.pipelines.odometry import Odometry
 from kpconv_ros.pipelines.odometry_result import OdometryConfig
 
 Array = NDArray[Any]
+MAP_PERIOD = 1.0
+"""As the node segment by default: seconds between two maps."""
 
 
 def run_offline(recording: Recording, options: EvaluateOptions) -> RunResult:
@@ -75,6 +79,13 @@ class OfflineRun:
             self.result.segmentation = SegmentationTally(model.manifest)
             if options.keep_labels:
                 self._stream = LabelStreamWriter((options.out / RECORD_FILE).with_suffix(LABELS_SUFFIX))
+        self._link: OfflineLink | None = None
+        self._map_sent_at = -MAP_PERIOD
+        if "transmission" in options.parts:
+            tally = self.result.segmentation
+            source, labelled = ("scans", None) if tally is None else ("map", tally.manifest)
+            self.result.transmission = TransmissionTally(link_configs(options.transmit), source, labelled)
+            self._link = OfflineLink(self.result.transmission)
         if "registration" in options.parts:
             config_of_odometry = config_from_mapping(OdometryConfig, values_of(options.register), "register")
             self._odometry = Odometry(config_of_odometry)
@@ -87,7 +98,9 @@ class OfflineRun:
         result.count(scan)
         recorded = recorded_pose(scan, self.options, result.pose_source)
         registered = self._register(scan, recorded)
-        self._segment(scan, recorded if result.pose_source == "recording" else registered)
+        pose = recorded if result.pose_source == "recording" else registered
+        self._segment(scan, pose)
+        self._transmit(scan, pose)
 
     def end(self) -> None:
         """Take the map as it is at the end."""
@@ -96,6 +109,11 @@ class OfflineRun:
         if self._segmenter is not None and self.result.segmentation is not None:
             snapshot = self._segmenter.map_snapshot()
             self.result.segmentation.map = VotedMap(snapshot.points, snapshot.labels)
+            if self._link is not None:
+                self._link.take_map(snapshot.points, snapshot.labels)
+        if self._link is not None:
+            self.result.note_times("transmission", self._link.run_until(self.result.length + self.options.tail))
+            self._link.end()
 
     def _register(self, scan: RecordedScan, recorded: Array | None) -> Array | None:
         """The pose of a scan by registration; None where it is not believed or that part does not run."""
@@ -123,6 +141,20 @@ class OfflineRun:
             self._stream.add(scan.stamp_ns, time.time_ns(), labelled.labels, labelled.confidence)
         self.result.segmentation.add(scan.cloud.xyz, scan.labels, published, pose)
         self.result.answered["segmentation"] = self.result.answered.get("segmentation", 0) + 1
+
+    def _transmit(self, scan: RecordedScan, pose: Array | None) -> None:
+        """Let the link catch up with the recording; then give it the scan, or the voted map when that is due."""
+        link, now = self._link, self.result.length
+        if link is None:
+            return
+        timings_ms = link.run_until(now)
+        if self._segmenter is None and pose is not None:
+            link.take_scan(scan.cloud.xyz, pose)
+        elif self._segmenter is not None and now - self._map_sent_at >= MAP_PERIOD:
+            snapshot = self._segmenter.map_snapshot()
+            link.take_map(snapshot.points, snapshot.labels)
+            self._map_sent_at = now
+        self.result.note_times("transmission", timings_ms)
 
 
 def recorded_pose(scan: RecordedScan, options: EvaluateOptions, pose_source: str) -> Array | None:

@@ -18,9 +18,12 @@ from kpconv_ros.config_io import ConfigError, parse_yaml
 from kpconv_ros.data.recorded_scans import ScanSelection
 
 MODES = ("offline", "live", "rate")
-PARTS = ("segmentation", "registration")
+SCAN_PARTS = ("segmentation", "registration")
+"""Parts that answer every scan."""
+PARTS = (*SCAN_PARTS, "transmission")
 """Parts of the package that can be run; a further one is added here, to the runs and to the report."""
 POSES = ("auto", "recording", "register", "none")
+MAX_TAIL = 50.0  # s; the recorder waits so long at most
 
 
 class EvaluationError(ValueError):
@@ -37,7 +40,7 @@ class EvaluateOptions:
     """Of the KITTI-layout folder."""
     mode: str = "offline"
     """One of `MODES`."""
-    parts: tuple[str, ...] = PARTS
+    parts: tuple[str, ...] = SCAN_PARTS
     """Some of `PARTS`."""
     topics: Mapping[str, str] = field(default_factory=dict)
     """``points_topic``, ``ground_truth_topic``, ``odometry_topic`` where they were named."""
@@ -57,6 +60,12 @@ class EvaluateOptions:
     """Parameters of the segmentation, as text."""
     register: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the registration, as text."""
+    transmit: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the map's transmission, those of the node encode, as text."""
+    tail: float = 5.0
+    """How long the link goes on after the last scan [s]."""
+    speed: float = 1.0
+    """Multiple of the recorded speed, in mode live."""
     out: Path = Path("out/evaluate")
     """Folder for report, pictures, trajectories and logs."""
     keep_labels: bool = False
@@ -81,6 +90,12 @@ class EvaluateOptions:
             raise EvaluationError(f"parts: got none, expected some of {', '.join(PARTS)}")
         if self.poses == "register" and "registration" not in self.parts:
             raise EvaluationError("poses: got register, expected registration among the parts then")
+        if self.mode == "rate" and "transmission" in self.parts:
+            raise EvaluationError(f"parts: got transmission in mode rate, expected some of {', '.join(SCAN_PARTS)}")
+        if not 0.01 <= self.speed <= 100.0:
+            raise EvaluationError(f"speed: got {self.speed}, expected 0.01 to 100")
+        if not 0.0 <= self.tail <= MAX_TAIL:
+            raise EvaluationError(f"tail: got {self.tail} s, expected 0 to {MAX_TAIL:g}")
         if not (self.trial >= 1.0 and self.max_rate > 0 and self.map_points > 0):
             raise EvaluationError(f"got trial {self.trial} s, max_rate {self.max_rate}, map_points {self.map_points}")
 
@@ -93,15 +108,19 @@ class EvaluateOptions:
         """Where poses come from for this recording: ``recording``, ``register`` or ``none``.
 
         Raises:
-            EvaluationError: If recorded poses were asked for and there are none.
+            EvaluationError: If recorded poses were asked for and there are none, or a map is to be sent without poses.
         """
         if self.poses == "recording" and not has_recorded_poses:
             raise EvaluationError(f"{self.bag}: got no odometry, expected one as asked for by poses recording")
-        if self.poses != "auto":
-            return self.poses
-        if has_recorded_poses:
-            return "recording"
-        return "register" if "registration" in self.parts else "none"
+        found = self.poses
+        if found == "auto" and has_recorded_poses:
+            found = "recording"
+        elif found == "auto":
+            found = "register" if "registration" in self.parts else "none"
+        if found == "none" and "transmission" in self.parts:
+            raise EvaluationError("parts: got transmission without poses, which make a map of scans; expected an "
+                                  "odometry in the recording, or registration among the parts")  # fmt: skip
+        return found
 
     def T_child_sensor(self, cloud_frame: str, child_frame: str) -> NDArray[np.float64]:  # noqa: N802
         """Sensor in the child frame of the recorded odometry, ``(4, 4)``.
@@ -134,7 +153,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sequence", default="", help="sequence of a KITTI-layout folder, such as 00")
     add("--mode", choices=MODES, default="offline", help="offline: one process, every scan; live: the nodes over DDS "
         "at the recorded rate; rate: likewise faster, until the highest rate that holds is found")  # fmt: skip
-    add("--parts", default=",".join(PARTS), help="what to run, by commas")
+    add("--parts", default=",".join(SCAN_PARTS), help=f"what to run, by commas, of {', '.join(PARTS)}")
     for name, text in (("points", "clouds"), ("ground-truth", "labelled clouds"), ("odometry", "odometry")):
         add(f"--{name}-topic", default="", help=f"topic of the {text}; found by its type where there is one only")
     add("--start", type=float, default=0.0, help="where to begin, seconds after the beginning")
@@ -147,9 +166,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", default=EvaluateOptions.model, help="name or folder of the segmentation's model")
     add("--device", default="auto", help="where the network runs: auto, cpu or cuda")
     add("--intensity-scale", type=float, default=0.0, help="raw intensity that counts as 1; 0: as in training")
-    for name in ("segment", "register"):
+    for name in _EXAMPLES:
         add(f"--{name}", action="append", default=[], metavar="NAME:=VALUE",
-            help=f"parameter of {name}, such as {_EXAMPLES[name]}")  # fmt: skip
+            help=f"parameter of {_NODES[name]}, such as {_EXAMPLES[name]}")  # fmt: skip
+    add("--speed", type=float, default=1.0, help="mode live: multiple of the recorded speed")
+    add("--tail", type=float, default=EvaluateOptions.tail, help="how long the link goes on after the last scan [s]")
     add("--keep-labels", action="store_true", help="leave all published labels in OUT/record.labels, 3 bytes a point")
     add("--max-rate", type=float, default=EvaluateOptions.max_rate, help="mode rate: highest rate to try [Hz]")
     add("--trial", type=float, default=EvaluateOptions.trial, help="mode rate: length of a trial [s]")
@@ -157,7 +178,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, default=EvaluateOptions.out, help="folder for report.json, report.html and logs")
 
 
-_EXAMPLES = {"segment": "time_budget:=0.2", "register": "num_points:=700"}
+_NODES = {"segment": "segment", "register": "register", "transmit": "encode"}
+_EXAMPLES = {"segment": "time_budget:=0.2", "register": "num_points:=700", "transmit": "rate:=128000.0"}
 
 
 def options_of(args: argparse.Namespace) -> EvaluateOptions:
@@ -182,6 +204,9 @@ def options_of(args: argparse.Namespace) -> EvaluateOptions:
         intensity_scale=args.intensity_scale,
         segment=parameters_of(args.segment),
         register=parameters_of(args.register),
+        transmit=parameters_of(args.transmit),
+        tail=args.tail,
+        speed=args.speed,
         out=args.out,
         keep_labels=args.keep_labels,
         max_rate=args.max_rate,

@@ -18,6 +18,18 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
+class LinkRecord:
+    """What went over a thin link, and the map at both its ends."""
+
+    messages: list[tuple[int, bytes]]
+    """Time of publication, nanoseconds, and packets of each message."""
+    given: tuple[Array, Array] | None
+    """Points ``(N, 3)``, metres, and labels ``(N,)`` of the maps that the sender was given; None if that was scans."""
+    decoded: tuple[Array, Array]
+    """The receiver's map at the end, likewise."""
+
+
+@dataclass(frozen=True)
 class OutputsRecord:
     """Outputs of the nodes by stamp; times in ns."""
 
@@ -33,6 +45,8 @@ class OutputsRecord:
     """The voted map at the end, ``(V, 3)``, metres; None if none came."""
     map_labels: Array | None
     """Its labels, ``(V,)`` uint8."""
+    link: LinkRecord | None
+    """None if encode was not listened to."""
 
 
 def load_outputs(path: Path) -> OutputsRecord:
@@ -57,9 +71,22 @@ def load_outputs(path: Path) -> OutputsRecord:
             diagnostics=json.loads(str(arrays["diagnostics"])),
             map_points=arrays.get("map_points"),
             map_labels=arrays.get("map_labels"),
+            link=_read_link(arrays) if "link_times" in arrays else None,
         )
     except (OSError, EOFError, ValueError, KeyError) as error:
         raise RecordError(f"got {path}, expected a record of outputs: {error}") from error
+
+
+def _read_link(arrays: dict[str, Array]) -> LinkRecord:
+    lengths, data = arrays["link_lengths"], arrays["link_data"].tobytes()
+    ends = np.cumsum(lengths)
+    pieces = [data[end - length : end] for end, length in zip(ends, lengths)]
+    given = (arrays["given_points"], arrays["given_labels"]) if "given_points" in arrays else None
+    return LinkRecord(
+        messages=[(int(at), piece) for at, piece in zip(arrays["link_times"], pieces, strict=True)],
+        given=given,
+        decoded=(arrays["decoded_points"], arrays["decoded_labels"]),
+    )
 
 
 def read_answers(path: Path, since_ns: int = 0, until_ns: int | None = None) -> dict[str, dict[int, int]]:

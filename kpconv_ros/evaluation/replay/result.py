@@ -11,6 +11,7 @@ from typing import Any
 from kpconv_ros.data.recorded_scans import RecordedScan
 from kpconv_ros.evaluation.replay.registration import RegistrationTally
 from kpconv_ros.evaluation.replay.segmentation import SegmentationTally
+from kpconv_ros.evaluation.replay.transmission import TransmissionTally
 
 
 @dataclass
@@ -33,8 +34,10 @@ class RunResult:
     """If that part ran."""
     registration: RegistrationTally | None = None
     """If that part ran."""
+    transmission: TransmissionTally | None = None
+    """If that part ran."""
     answered: dict[str, int] = field(default_factory=dict)
-    """Scans that each part answered."""
+    """Scans that each part answered, of those that answer every scan."""
     timings: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     """Milliseconds by part and stage."""
     diagnostics: dict[str, Any] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kpconv_ros.data.recordings import GROUND_TRUTH, ODOMETRY_KIND, Recording
-from kpconv_ros.evaluation.replay.options import EvaluateOptions
+from kpconv_ros.evaluation.replay.options import PARTS, SCAN_PARTS, EvaluateOptions
 from kpconv_ros.evaluation.replay.result import RunResult
 from kpconv_ros.evaluation.report.machine import describe_machine, list_versions
 from kpconv_ros.evaluation.run_report import percentiles
@@ -30,7 +30,7 @@ class ReportError(ValueError):
 
 def build_report(result: RunResult, recording: Recording, options: EvaluateOptions) -> dict[str, Any]:
     """Sum a run up, ready for JSON; a number that does not exist is None."""
-    parts = {"segmentation": result.segmentation, "registration": result.registration}
+    tallies = {part: getattr(result, part) for part in PARTS}
     num_given = result.num_scans if result.num_given is None else result.num_given
     return {
         "schema": SCHEMA_NAME,
@@ -46,12 +46,12 @@ def build_report(result: RunResult, recording: Recording, options: EvaluateOptio
                 "answered": result.answered.get(part, 0),
                 "dropped": num_given - result.answered.get(part, 0),
             }
-            for part in options.parts
+            for part in SCAN_PARTS
+            if part in options.parts
         },
         "seconds": round(result.seconds, 3),
         "scans_per_second": round(result.num_scans / result.seconds, 3) if result.seconds > 0 else None,
-        **{part: None if tally is None else tally.report() for part, tally in parts.items()},
-        "transmission": None,
+        **{part: None if tally is None else tally.report() for part, tally in tallies.items()},
         "latency_ms": {
             part: {stage: describe_times(values) for stage, values in stages.items()}
             for part, stages in result.timings.items()
@@ -93,6 +93,9 @@ def describe_settings(options: EvaluateOptions) -> dict[str, Any]:
         "poses": options.poses,
         "segment": dict(options.segment),
         "register": dict(options.register),
+        "transmit": dict(options.transmit),
+        "tail_s": options.tail,
+        "speed": options.speed,
     }
 
 

@@ -118,6 +118,32 @@ def draw_lines(
     return {"data": data, "layout": layout}
 
 
+def draw_bandwidth(bandwidth: dict[str, Any]) -> Figure:
+    """Bytes of each period as a rate, and the cap."""
+    period, sent = bandwidth["period_s"], bandwidth["bytes"]
+    bar = {"type": "bar", "name": "sent", "x": [period * (i + 0.5) for i in range(len(sent))]}
+    bar["y"] = [number / period for number in sent]
+    cap: Figure = {"type": "scatter", "mode": "lines", "name": "cap", "x": [0, period * len(sent)]}
+    cap.update(y=[bandwidth["cap_bytes_per_s"]] * 2, line={"dash": "dot", "color": LINES[2]})
+    return {"data": [bar, cap], "layout": titled_layout("seconds", "bytes a second, headers included")}
+
+
+def draw_tiles(tiles: Sequence[dict[str, Any]]) -> Figure:
+    """Distortion of tiles over the bytes of a point of theirs, a colour for each coder."""
+    data = []
+    for coder in sorted({str(tile["coder"]) for tile in tiles}):
+        own = [tile for tile in tiles if str(tile["coder"]) == coder]
+        data.append({
+            "type": "scatter",
+            "mode": "markers",
+            "name": coder,
+            "x": [tile["bytes"] / tile["points"] for tile in own],
+            "y": [tile["chamfer_m"] for tile in own],
+            "text": [f"tile {tile['tile']}, {tile['points']} points" for tile in own],
+        })  # fmt: skip
+    return {"data": data, "layout": titled_layout("bytes a point of the tile's last code", "Chamfer distance [m]")}
+
+
 def titled_layout(across: str, up: str, yaxis_range: list[float] | None = None) -> Figure:
     """A layout with titles of its axes."""
     xaxis, yaxis = ({"title": {"text": text}, "gridcolor": GRID, "zerolinecolor": GRID} for text in (across, up))

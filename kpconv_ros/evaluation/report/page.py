@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpconv_ros.evaluation.confusion_files import draw_confusion
+from kpconv_ros.evaluation.map_pictures import MapView, draw_maps_from_above
 from kpconv_ros.evaluation.metrics import ConfusionMatrix
 from kpconv_ros.evaluation.pictures import draw_comparison, draw_labelled_cloud, draw_map_from_above
 from kpconv_ros.evaluation.replay.kept_scans import KeptScan
 from kpconv_ros.evaluation.replay.result import RunResult
 from kpconv_ros.evaluation.replay.segmentation import SegmentationTally
+from kpconv_ros.evaluation.replay.transmission import TransmissionTally
 from kpconv_ros.evaluation.report import charts
 from kpconv_ros.evaluation.trajectory_picture import draw_errors_alone
 
@@ -78,6 +80,8 @@ def draw_figures(report: dict[str, Any], result: RunResult, map_points: int) -> 
         figures["miou_by_scan"] = charts.draw_lines({"mIoU": (scans, segmentation["miou_by_scan"])}, "scan", "mIoU")
     if registration is not None:
         figures["way"] = charts.draw_lines(ways_of(registration), "x [m]", "y [m]", square=True)
+    if report["transmission"] is not None:
+        figures.update(draw_transmission_figures(report["transmission"]))
     for part, stages in report["latency_ms"].items():
         figures[f"latency-{part}"] = charts.draw_histograms(stages)
     usage = report["usage"]
@@ -88,6 +92,22 @@ def draw_figures(report: dict[str, Any], result: RunResult, map_points: int) -> 
         if usage["gauges"]:
             gauges = {name: (usage["time_s"], values) for name, values in usage["gauges"].items()}
             figures["gauges"] = charts.draw_lines(gauges, "seconds", "GPU memory [MiB]")
+    return figures
+
+
+def draw_transmission_figures(part: dict[str, Any]) -> dict[str, charts.Figure]:
+    """Bandwidth over time below its cap, distortion of the tiles, and rate-distortion beside Draco."""
+    figures = {"bandwidth": charts.draw_bandwidth(part["bandwidth"])}
+    shown = [tile for tile in part["tiles"] if tile["chamfer_m"] is not None]
+    if shown:
+        figures["tiles"] = charts.draw_tiles(shown)
+    lines: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
+    for coder, name in (("link", "coders of the link"), ("draco", "Draco in as many bytes")):
+        rows = [row for row in part["rate_distortion"] if row["coder"] == coder]
+        if rows:
+            lines[name] = ([row["bytes_per_point"] for row in rows], [row["chamfer_m"] for row in rows])
+    if lines:
+        figures["rates"] = charts.draw_lines(lines, "bytes a point", "Chamfer distance [m]")
     return figures
 
 
@@ -114,11 +134,20 @@ def way_in_map(result: RunResult, report: dict[str, Any]) -> Array:
 def draw_pictures(report: dict[str, Any], result: RunResult, folder: Path) -> list[Picture]:
     """Draw what there is to see; return the files."""
     pictures = [] if result.segmentation is None else draw_segmentation(report, result.segmentation, folder)
+    if result.transmission is not None and result.transmission.has_both_ends:
+        pictures.append(draw_transmission(result.transmission, way_in_map(result, report), folder / "link.png"))
     trajectory = None if result.registration is None else result.registration.trajectory()
     if trajectory is not None:
         path = draw_errors_alone(trajectory, folder / "odometry_error.png")
         pictures.append(Picture(path, "Error of the odometry's position along the way"))
     return pictures
+
+
+def draw_transmission(tally: TransmissionTally, way: Array, path: Path) -> Picture:
+    """Draw the map at both ends of the link from above, with the way of the sensor."""
+    ends = [MapView(*end, title) for title, end in (("sent", tally.sent_map()), ("decoded", tally.received_map()))]
+    draw_maps_from_above(ends, tally.manifest, way, path)
+    return Picture(path, "The map at both ends of the link")
 
 
 def draw_segmentation(report: dict[str, Any], tally: SegmentationTally, folder: Path) -> list[Picture]:

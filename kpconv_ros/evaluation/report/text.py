@@ -16,6 +16,7 @@ def format_report(report: dict[str, Any]) -> str:
     for part, scans in report["scans"].items():
         lines.append(f"{part + ' scans':<26} answered {scans['answered']}   dropped {scans['dropped']}")
     lines += _segmentation_lines(report["segmentation"]) + _registration_lines(report["registration"])
+    lines += _transmission_lines(report["transmission"])
     for part, stages in report["latency_ms"].items():
         for stage, times in stages.items():
             spans = "   ".join(f"{name} {text_of(times[name], 1)}" for name in ("p50", "p95", "p99"))
@@ -61,6 +62,20 @@ def _registration_lines(part: dict[str, Any] | None) -> list[str]:
             f"over {drift['lengths_m'][0]:g}..{drift['lengths_m'][-1]:g} m"
         )
     return lines
+
+
+def _transmission_lines(part: dict[str, Any] | None) -> list[str]:
+    if part is None:
+        return []
+    bandwidth, distortion = part["bandwidth"], part["distortion"]
+    worth = {name: text_of(values["mean"], 3) for name, values in distortion.items()}
+    return [
+        f"{'sent [bytes]':<26} {part['bytes']} in {part['seconds']:.1f} s: {text_of(part['bytes_per_point'])} a point, "
+        f"{text_of(part['bytes_per_m2'], 2)} a m2",
+        f"{'most in a second [bytes]':<26} {bandwidth['most_bytes_in_1_s']} (cap {bandwidth['cap_bytes_per_s']:g})",
+        f"{'map decoded, labels':<26} {text_of(part['complete'])}, {text_of(part['label_agreement'])}",
+        f"{'tiles: Chamfer, EM-kD [m]':<26} {worth['chamfer_m']}, {worth['emkd_m']}; D1 {worth['d1_psnr_db']} dB",
+    ]
 
 
 def _rate_lines(search: dict[str, Any] | None) -> list[str]:

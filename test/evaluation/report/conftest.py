@@ -7,13 +7,17 @@ import pytest
 from kitti_layout import write_sequence
 
 from kpconv_ros.checkpoint import Manifest
+from kpconv_ros.codec.packet import Packet, join_batch, pack_packet
 from kpconv_ros.data.recordings import KittiRecording
 from kpconv_ros.data.semantic_kitti import KITTI_CLASSES, KITTI_COLORS, KittiSequence
+from kpconv_ros.data.street_maps import StreetMap, cut_tiles
 from kpconv_ros.evaluation.replay.options import EvaluateOptions
 from kpconv_ros.evaluation.replay.registration import RegistrationTally
 from kpconv_ros.evaluation.replay.result import RunResult
 from kpconv_ros.evaluation.replay.segmentation import Labels, SegmentationTally, VotedMap
+from kpconv_ros.evaluation.replay.transmission import TransmissionTally, link_configs
 from kpconv_ros.evaluation.report.build import build_report
+from kpconv_ros.pipelines.tile_codec import TileCodec
 
 NUM_SCANS = 6
 CLASSES = KITTI_CLASSES[:10]
@@ -42,12 +46,25 @@ def make_run(num_voxels=2000):
     result.segmentation.map = VotedMap(
         voxels, (1 + np.digitize(voxels[:, 0], np.linspace(-16, 16, 8))).astype(np.uint8)
     )
+    result.transmission = make_link(result.segmentation.map)
     result.usage = {
         "time_s": [0.5, 1.0],
         "processes": {"evaluate": {"cpu_percent": [90.0, None], "memory_mb": [500.0, None], "threads": [4.0, None]}},
         "gauges": {},
     }
     return result
+
+
+def make_link(voted):
+    """A link over which the map came whole, as its receiver would have it."""
+    tally = TransmissionTally(link_configs({}), "map", MANIFEST, TileCodec())
+    tally.see(voted.points, voted.labels)
+    coder = tally.codec.coder(1)
+    for sequence, (key, content) in enumerate(cut_tiles(StreetMap(voted.points, voted.labels)).items()):
+        packet = Packet(coder.id, coder.decoder_hash, key, sequence, coder.encode(content, 2000))
+        tally.take_message(0.2 * sequence, join_batch([pack_packet(packet)]))
+    tally.end(4.5, voted.points + np.float32(0.05), voted.labels)
+    return tally
 
 
 @pytest.fixture(scope="session")

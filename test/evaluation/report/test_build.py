@@ -47,6 +47,13 @@ def test_figures_are_those_of_the_run(report):
     assert report["latency_ms"]["segmentation"]["total"]["p50"] == 32.5
 
 
+def test_figures_of_the_link_are_those_of_its_messages(report):
+    part = report["transmission"]
+    assert part["bytes"] == sum(row["bytes"] for row in part["tiles"]) + part["messages"] * (190 + 2)  # of a length
+    assert part["bandwidth"]["cap_bytes_per_s"] == 8000 and sum(part["bandwidth"]["bytes"]) == part["bytes"]
+    assert part["complete"] > 0.99 and part["distortion"]["chamfer_m"]["mean"] == pytest.approx(0.05 * 3**0.5, abs=0.01)
+
+
 def test_labels_after_convergence_are_judged_on_the_same_points(report):
     converged = report["segmentation"]["converged"]
     assert 0 < converged["points"] < 3000 and converged["scans"] == 6

@@ -2,19 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a report, opened in the machine's own Chromium without a screen."""
 
-import shutil
-
 import numpy as np
 import pytest
+from chromium import PATIENCE_MS, chromium, open_page
 
 from kpconv_ros.evaluation.report.page import write_page
 
 pytest.importorskip("jinja2")
 pytest.importorskip("plotly")
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-PATIENCE_MS = 180_000
 
 
 @pytest.fixture(scope="module")
@@ -24,29 +20,13 @@ def page_file(run, report, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """Chromium; software draws what a GPU would."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium on the PATH")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE_MS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def page(browser, page_file):
+def page(page_file):
     """The opened page, with what it complained of and what it asked for."""
-    page = browser.new_page(viewport={"width": 900, "height": 700})
-    page.complaints, page.requests = [], []
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("console", lambda message: page.complaints.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda request: page.requests.append(request.url))
-    page.goto(page_file.as_uri(), timeout=PATIENCE_MS)
-    page.wait_for_function("document.querySelector('#map canvas') !== null", timeout=PATIENCE_MS)
-    page.wait_for_timeout(1500)  # the first frames are drawn
-    return page
+    with chromium() as browser:
+        page = open_page(browser, page_file.as_uri(), 900, 700)
+        page.wait_for_function("document.querySelector('#map canvas') !== null", timeout=PATIENCE_MS)
+        page.wait_for_timeout(1500)  # the first frames are drawn
+        yield page
 
 
 def colors_of_map(page):
@@ -80,10 +60,21 @@ def test_the_figures_of_the_report_are_on_it(page, report):
     text = page.inner_text("body")
     assert f"{report['segmentation']['miou']:.3f}" in text
     assert f"{report['registration']['ate_m']['rmse']:.3f}" in text
-    for chart in ("iou", "reliability", "way", "latency-segmentation", "cpu_percent", "memory_mb"):
+    assert f"{report['transmission']['bytes_per_point']:.3f}" in text
+    for chart in (
+        "bandwidth",
+        "tiles",
+        "rates",
+        "iou",
+        "reliability",
+        "way",
+        "latency-segmentation",
+        "cpu_percent",
+        "memory_mb",
+    ):
         assert page.locator(f"#{chart} .plot-container").count() == 1, chart
     pictures = page.evaluate("Array.from(document.images).map(image => image.naturalWidth)")
-    assert len(pictures) == 7 and min(pictures) > 300  # map, scan, three worst, confusion, error
+    assert len(pictures) == 8 and min(pictures) > 300  # map, scan, three worst, confusion, link, error
 
 
 def test_the_map_is_drawn_and_a_click_on_a_class_hides_it(page):
