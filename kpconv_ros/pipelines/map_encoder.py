@@ -235,7 +235,10 @@ class MapEncoder:
             except CodecError:  # higher than any coder can say
                 return None
             if coded is not None:
-                is_finest = coded.is_finest and len(coded.payload) < LIMITED * levels[i]
+                is_limited = len(coded.payload) < LIMITED * levels[i]
+                if i > 0 and is_limited and not coded.is_finest:
+                    continue  # no better than the level before: on to where the next coder is taken
+                is_finest = coded.is_finest and is_limited
                 code = Code(i, 0, 0, self._schedule.states[key].num_changes, is_finest)
                 return self._number(key, _Made(coded, code, []))
         return None
