@@ -73,6 +73,8 @@ class LinkRun:
     """The file of the recorder behind the decoder."""
     poses: Any = None
     """Time, x, y, z of the odometry, ``(P, 4)``."""
+    encoder: dict[str, str] = field(default_factory=dict)
+    """What its diagnostics told at the end, of all its sessions: codes that were made, codes and bytes of each level."""
     cpu: dict[str, float] = field(default_factory=dict)
     """Seconds of a core that encoder and decoder took from the beginning of the drive, starting included."""
 
@@ -97,7 +99,7 @@ def drive(
     folder.mkdir(parents=True, exist_ok=True)
     records = [folder / f"{end}.npz" for end in ("robot", "receiver")]
     has_begun = records[0].with_suffix(".started")
-    for file in (*records, has_begun):
+    for file in (*records, has_begun, records[0].with_suffix(".json")):
         file.unlink(missing_ok=True)
     with ThinLink(rate, incident.loss) as link:
         with NodeProcesses(folder) as nodes:
@@ -116,9 +118,24 @@ def drive(
         run = LinkRun(incident, started, list(link.samples), link.dropped(), cpu=cpu)
     with np.load(records[0]) as found:
         run.poses = found["poses"]
+    run.encoder = summed(json.loads(records[0].with_suffix(".json").read_text(encoding="utf-8")))
     with np.load(records[1]) as found:
         run.versions = {name: found[name] for name in found.files}
     return run
+
+
+def summed(sessions: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Codes made, and codes and bytes of each level, of all sessions of an encoder, from its last diagnostics."""
+    encoded, levels = 0, dict[str, list[int]]()
+    for values in sessions.values():
+        encoded += int(values["encoded"])
+        for name, text in values.items():
+            if name.startswith("level_"):
+                codes, num_bytes = (int(part.split()[0]) for part in text.split(", ")[:2])
+                before = levels.get(name, [0, 0])
+                levels[name] = [before[0] + codes, before[1] + num_bytes]
+    texts = {name: f"{codes} codes, {num_bytes} bytes" for name, (codes, num_bytes) in sorted(levels.items())}
+    return {"encoded": f"{encoded} codes", **texts}
 
 
 def carry_clouds(source: Source, codec: str, kind: str, rate: int, folder: Path) -> tuple[list[Any], ThinLink]:
@@ -166,7 +183,7 @@ class _Crew:
         self.environment = link_environment()
 
     def start_robot(self) -> None:
-        recorder = (*ros_parameters(output=str(self._records[0])), "-r", "~/input/odometry:=/odom")
+        recorder = (*ros_parameters(output=str(self._records[0]), diagnosed="encode"), "-r", "~/input/odometry:=/odom")
         self.nodes.start("robot_recorder", recorder, "record_map", self.link.within(0), self.environment)
         self.start_encoder()
 

@@ -12,8 +12,13 @@ from typing import NamedTuple
 from kpconv_ros.config_io import param
 
 Key = tuple[int, int]
-WORTH_OF_POINTS = 0.5
-"""Power of a tile's points that it is worth: between its area (0) and its points (1)."""
+WORTH_OF_POINTS = 0.25
+"""Power of a tile's points that it is worth: nearer to its area (0) than to its points (1)."""
+
+NOTHING_YET = 10.0
+"""How much more the first code of a tile counts than its worth: what is not there at all misleads."""
+LEFT_TO_FINER = 0.3
+"""Share of what is left of a tile's worth that a finer code leaves to the next."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,13 @@ class TileScheduleConfig:
     min_points: int = param(30, "tiles of fewer points are not sent", 1, 100_000)
     near: float = param(30.0, "distance at which a tile counts half as much as one at the robot [m]", 1.0, 1000.0)
     patience: float = param(3.0, "time after which what waits counts twice, and so on [s]", 0.1, 1000.0)
-    refine_gain: float = param(0.4, "share of a tile's worth that its coarsest code leaves to finer ones; each of them "
-                               "leaves this share of what it found", 0.01, 0.99)  # fmt: skip
-    settling: float = param(2.0, "time for which points that are new count against finer codes: more will come [s]",
+    refine_gain: float = param(0.5, "share of a tile's worth that its coarsest code leaves to finer ones", 0.01, 0.99)
+    settling: float = param(0.5, "time for which points that are new count against finer codes: more will come [s]",
                             0.1, 100.0)  # fmt: skip
-    min_change: float = param(0.05, "share of a tile's points below which a change alone is no reason to send", 0.0,
+    min_change: float = param(0.1, "share of a tile's points below which a change alone is no reason to send", 0.0,
                               1.0)  # fmt: skip
-    min_period: float = param(1.0, "least time between two codes of a tile [s]", 0.0, 1000.0)
+    code_cost: int = param(400, "bytes that a code counts beside its own: headers, and the time that it takes", 0, 100_000)
+    min_period: float = param(1.5, "least time between two codes of a tile [s]", 0.0, 1000.0)
 
 
 class Code(NamedTuple):
@@ -95,7 +100,7 @@ class TileSchedule:
             tile_size: Edge of a tile, metres.
         """
         self._config, self._level_bytes, self._tile_size = config, tuple(level_bytes), tile_size
-        self._quality = tuple(1.0 - config.refine_gain ** (level + 1) for level in range(len(level_bytes)))
+        self._quality = tuple(1.0 - config.refine_gain * LEFT_TO_FINER**level for level in range(len(level_bytes)))
         self.states: dict[Key, TileState] = {}
 
     def note_change(self, key: Key, num_points: int, num_changed: int, now: float) -> None:
@@ -147,12 +152,16 @@ class TileSchedule:
             worth, level = self._best_of(state, now)
             if level < 0:
                 continue
-            away = math.dist(state.place, position) / self._config.near
+            away = self.distance(key, position) / self._config.near
             waiting = max(now - state.waiting_since, 0.0) / self._config.patience
             worth *= (1.0 + waiting) / (1.0 + away)
             if worth > best_worth:
                 best, best_worth = Choice(key, level), worth
         return best
+
+    def distance(self, key: Key, position: tuple[float, float]) -> float:
+        """Of the middle of a tile, metres."""
+        return math.dist(self.states[key].place, position)
 
     def backlog(self) -> tuple[int, int]:
         """Tiles, and bytes of their codes, of which the receiver has nothing or an outdated code."""
@@ -168,7 +177,7 @@ class TileSchedule:
         """The level whose code brings most for its bytes, and what that is; level -1 if none brings anything."""
         config, code, unsent = self._config, state.code, state.unsent()
         if code is None:
-            return self._quality[0] * state.num_points**WORTH_OF_POINTS / self._level_bytes[0], 0
+            return NOTHING_YET * self._quality[0] * state.num_points**WORTH_OF_POINTS / self._cost(state, 0), 0
         best, best_level = 0.0, -1
         has = self._quality[code.level] * (1.0 - unsent)
         lasts = 1.0 - min(self._recent(state, now) / state.num_points, 1.0)
@@ -177,16 +186,17 @@ class TileSchedule:
             if unsent < max(config.min_change, 1e-9) and (is_update or code.is_finest):
                 continue
             gain = (self._quality[level] - has) * (lasts if level else 1.0)
-            worth = gain / self._expected_bytes(state, level)
+            worth = gain / self._cost(state, level)
             if worth > best:
                 best, best_level = worth, level
         return best * state.num_points**WORTH_OF_POINTS, best_level
 
-    def _expected_bytes(self, state: TileState, level: int) -> float:
+    def _cost(self, state: TileState, level: int) -> float:
         """Bytes of a new code: those of the tile's last one, grown as the tile has, as far as the level lets it."""
-        if state.code is None or level != state.code.level:
-            return self._level_bytes[level]
-        return max(min(state.code.num_bytes * (1.0 + state.unsent()), self._level_bytes[level]), 1.0)
+        num_bytes: float = self._level_bytes[level]
+        if state.code is not None and level == state.code.level:
+            num_bytes = min(state.code.num_bytes * (1.0 + state.unsent()), num_bytes)
+        return num_bytes + self._config.code_cost
 
     def _recent(self, state: TileState, now: float) -> float:
         return state.recent * math.exp(-max(now - state.changed_at, 0.0) / self._config.settling)

@@ -148,7 +148,7 @@ class DecodeNode(ScanNode[DecodeConfig]):
     def _request(self, decoder: MapDecoder, now: float) -> None:
         missing = decoder.missing(now)
         keys = [*missing.absent, *missing.lost]
-        if keys:
+        if keys or missing.everything:
             tiles = [number for key in keys for number in key]
             request = self._classes.request(session=decoder.session, num_absent=len(missing.absent), tiles=tiles)
             self._requests.publish(request)

@@ -35,7 +35,7 @@ class DecodeConfig(ScanNodeConfig):
 
     link_domain: int = param(-1, LINK_DOMAIN_TEXT, -1, MAX_DOMAIN)
     map_period: float = param(1.0, "time between two maps on ~/output/map [s]", 0.0, 3600.0, live=True)
-    request_period: float = param(0.5, "time between two requests for what is missing [s]", 0.1, 3600.0, live=True)
+    request_period: float = param(0.25, "time between two requests for what is missing [s]", 0.1, 3600.0, live=True)
     silence_limit: float = param(
         10.0, "time without a message after which the diagnostics warn [s]", 0.1, 3600.0, live=True
     )

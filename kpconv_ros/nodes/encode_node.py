@@ -31,9 +31,9 @@ from kpconv_ros.nodes.run import use_large_messages
 from kpconv_ros.nodes.scan_node import LOG_PERIOD, ScanNode, Work
 from kpconv_ros.nodes.spinning import spin_node
 from kpconv_ros.pipelines.map_encoder import MapEncoder, MapEncoderConfig
-from kpconv_ros.pipelines.tile_codec import TileCodecConfig, make_codec
+from kpconv_ros.pipelines.tile_codec import TileEncodingConfig, make_codec
 
-NO_FACTS = {"tiles": 0, "backlog": "", "sent_kb": 0, "distortion_m": "", "tile_bytes": "", "coders": ""}
+NO_FACTS = {"tiles": 0, "session": "", "backlog": "", "sent_kb": 0, "encoded": 0, "tile_bytes": "", "coders": ""}
 SEND_PERIOD = 0.025  # s between two looks at what may be sent
 TIME_JUMP = 1.0  # s backwards that begin a new map
 
@@ -60,7 +60,7 @@ class EncodeNode(ScanNode[EncodeConfig]):
         self._beginning = 0
         super().__init__("encode", EncodeConfig, NO_FACTS, **node_arguments)
         self._pose_settings = LiveConfig(self, PoseConfig)
-        self._codec_settings = LiveConfig(self, TileCodecConfig)
+        self._codec_settings = LiveConfig(self, TileEncodingConfig)
         self._pipeline_settings = LiveConfig(self, MapEncoderConfig, self._configure_pipeline)
         self._send_timer = self.create_timer(
             SEND_PERIOD, self._send_soon, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -133,17 +133,20 @@ class EncodeNode(ScanNode[EncodeConfig]):
         labels = labels_of(cloud)
         points, position, frame, beginning = self._place(cloud, message)
         stamp = seconds_of(message.header.stamp)
-        was_reset = stamp < self._stamp - TIME_JUMP or (frame, beginning) != (self._frame or frame, self._beginning)
+        assert self._encoder is not None
+        is_emptied = self._poses is None and not len(points) and self._encoder.num_tiles() > 0  # its maker began anew
+        has_changed = (frame, beginning) != (self._frame or frame, self._beginning)
+        was_reset = is_emptied or has_changed or stamp < self._stamp - TIME_JUMP
         if was_reset:
             self._begin_map()
         self._stamp, self._frame, self._beginning = stamp, frame, beginning
-        assert self._encoder is not None
         if len(points):
             insert = self._encoder.insert if self._poses is None else self._encoder.insert_scan
             insert(points, labels, position, frame, time.monotonic())
         timings_ms = {"total": 1e3 * (time.perf_counter() - started)}
         limit_ms = 1e3 * config.processing_limit
-        self.statistics.count_processed(timings_ms, limit_ms, facts_of(self._encoder), was_reset=was_reset)
+        facts = {"session": f"{self._session:08x}", **facts_of(self._encoder)}
+        self.statistics.count_processed(timings_ms, limit_ms, facts, was_reset=was_reset)
 
     def _place(self, cloud: CloudFields, message: PointCloud2) -> tuple[Any, Any, str, int]:
         """Points in the map frame, where the robot is (in the middle of a map that rolls), the frame, its beginning."""
@@ -172,6 +175,8 @@ class EncodeNode(ScanNode[EncodeConfig]):
         keys = list(zip(numbers[::2], numbers[1::2]))
         num_absent = int(request.num_absent)
         self._encoder.request(keys[:num_absent], keys[num_absent:], time.monotonic())
+        if not keys:
+            self._encoder.announce_all()
 
     # --- in the executor's and the link's threads
 
@@ -210,15 +215,19 @@ def facts_of(encoder: MapEncoder) -> dict[str, object]:
     """What the diagnostics tell of what was sent."""
     tiles, num_bytes = encoder.backlog()
     sent = list(encoder.sent.values())
-    facts: dict[str, object] = {
+    facts: dict[str, Any] = {
         "tiles": encoder.num_tiles(),
         "backlog": f"{tiles} tiles, {num_bytes} bytes",
         "sent_kb": round(encoder.num_bytes / 1000, 1),
+        "encoded": encoder.num_encoded,
     }
+    for level, (codes, num_bytes) in sorted(encoder.sent_of_level.items()):
+        facts[f"level_{level}"] = f"{codes} codes, {num_bytes} bytes"
+        if distortions := encoder.distortions[level]:
+            middle, worst = np.percentile(distortions, [50, 95])
+            facts[f"level_{level}"] += f", {middle:.3f} m (95 %: {worst:.3f})"
     if sent:
-        distortions, sizes = [tile.distortion for tile in sent], [tile.num_bytes for tile in sent]
-        middle, worst = np.percentile(distortions, [50, 95])
-        facts["distortion_m"] = f"{middle:.3f} (95 %: {worst:.3f})"
+        sizes = [tile.num_bytes for tile in sent]
         facts["tile_bytes"] = f"{np.median(sizes):.0f} (most {max(sizes)})"
         facts["coders"] = ", ".join(sorted({tile.coder for tile in sent}))
     return facts

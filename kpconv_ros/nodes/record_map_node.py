@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import zlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
@@ -29,6 +31,7 @@ class RecordMapConfig:
     """What to write."""
 
     output: str = param("", "file to write at the end (.npz)")
+    diagnosed: str = param("", "node whose last diagnostics of each session are written to a .json beside it; empty: none")
     tile_size: float = param(20.0, "edge of the parts into which the map is cut [m]", 1.0, 1000.0)
 
     def __post_init__(self) -> None:
@@ -53,6 +56,9 @@ class RecordMapNode(Node):
         self._versions: list[tuple[float, tuple[int, int], Any, Any]] = []
         self._poses: list[tuple[float, float, float, float]] = []
         self._maps = self.create_subscription(PointCloud2, "~/input/map", self._on_map, latched_qos())
+        self._diagnosed: dict[str, dict[str, str]] = {}
+        if self.config.diagnosed:
+            self._diagnostics = self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._odometry = AdaptiveSubscription(self, Odometry, "~/input/odometry", self._on_odometry)
 
     def destroy_node(self) -> None:
@@ -68,7 +74,16 @@ class RecordMapNode(Node):
             labels=np.concatenate([labels for _, _, _, labels in self._versions]) if points else np.zeros(0, np.uint8),
             poses=np.array(self._poses).reshape(-1, 4),
         )
+        if self.config.diagnosed:
+            text = json.dumps(self._diagnosed, indent=1)
+            Path(self.config.output).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
         super().destroy_node()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            values = {value.key: value.value for value in status.values}
+            if status.name.split(":")[0].strip("/") == self.config.diagnosed and values.get("session"):
+                self._diagnosed[values["session"]] = values
 
     def _on_map(self, message: PointCloud2) -> None:
         now, cloud = time.time(), read_points(message)

@@ -29,18 +29,22 @@ class MapDecoderConfig:
     keep_after_restart: bool = param(
         True, "what came stays where a restarted sender has nothing new; false where its frame begins anew"
     )
-    request_after: float = param(0.5, "time for which a tile may be on its way before it is asked for [s]", 0.0, 60.0)
-    request_again: float = param(2.0, "time after which it is asked for again [s]", 0.1, 600.0)
-    request_tiles: int = param(24, "most tiles asked for at a time", 1, 200)
+    silence: float = param(2.0, "time without messages after which the sender is asked to list all that it sent [s]", 0.1,
+                           3600.0)  # fmt: skip
+    request_after: float = param(0.25, "time for which a tile may be on its way before it is asked for [s]", 0.0, 60.0)
+    request_again: float = param(1.5, "time after which it is asked for again [s]", 0.1, 600.0)
+    request_tiles: int = param(60, "most tiles asked for at a time", 1, 200)
 
 
 class Missing(NamedTuple):
     """Tiles that the sender has sent and this receiver lacks."""
 
     absent: list[TileKey]
-    """It has nothing of these."""
+    """It has nothing of these, or only what came before a silence."""
     lost: list[TileKey]
     """It has an older code of these."""
+    everything: bool
+    """It was long without messages: all that was sent is to be listed. Then the others are empty."""
 
 
 class Reception(NamedTuple):
@@ -73,6 +77,8 @@ class _Tile:
     asked_at: float = -1e9
     refused: int = -1
     """Newest sequence whose code could not be decoded here: it would not be another time either."""
+    is_stale: bool = False
+    """It came before a silence: much may have been missed."""
     parts_of: int = -1
     """Sequence to which ``parts`` belong."""
     parts: dict[int, Packet] | None = None
@@ -95,6 +101,8 @@ class MapDecoder:
         """Forget everything, sessions too."""
         self._tiles: dict[TileKey, _Tile] = {}
         self._ended: set[int] = set()
+        self._received_at = -1e9
+        self._asks_for_all = False
         self.session: int | None = None
         self.frame = ""
         """Name of the map frame; empty until the sender told it."""
@@ -111,6 +119,11 @@ class MapDecoder:
         if session in self._ended:
             return Reception(0, [])
         packets, errors = _read_packets(data)
+        if now - self._received_at > self._config.silence:
+            self._asks_for_all = True
+            for tile in self._tiles.values():
+                tile.is_stale = True
+        self._received_at = now
         if packets and session != self.session:  # damaged bytes begin no session
             self._begin(session)
         num_tiles = 0
@@ -124,6 +137,9 @@ class MapDecoder:
 
     def missing(self, now: float) -> Missing:
         """What to ask for now; counts as asked for."""
+        if self._asks_for_all and self.session is not None:
+            self._asks_for_all = False
+            return Missing([], [], True)
         waiting = [
             (tile.announced, key, tile)
             for key, tile in self._tiles.items()
@@ -132,10 +148,10 @@ class MapDecoder:
             and now - tile.asked_at >= self._config.request_again
         ]
         waiting.sort(key=lambda entry: (entry[2].content is not None, -entry[0]))  # absent and new ones first
-        missing = Missing([], [])
+        missing = Missing([], [], False)
         for _, key, tile in waiting[: self._config.request_tiles]:
             tile.asked_at = now
-            (missing.absent if tile.content is None or tile.sequence < 0 else missing.lost).append(key)
+            (missing.absent if tile.sequence < 0 or tile.is_stale else missing.lost).append(key)
         return missing
 
     def count_missing(self) -> tuple[int, int]:
@@ -190,7 +206,7 @@ class MapDecoder:
             tile.refused = max(tile.refused, packet.sequence)
             raise
         tile.content = content if tile.earlier is None else lay_over(content, tile.earlier)
-        tile.sequence = packet.sequence
+        tile.sequence, tile.is_stale = packet.sequence, False
         return 1
 
     def _take_index(self, packet: Packet, now: float) -> None:

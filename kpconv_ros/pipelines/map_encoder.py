@@ -21,12 +21,15 @@ from kpconv_ros.config_io import ConfigError, param
 from kpconv_ros.mapping.tile_map import TileMap
 from kpconv_ros.mapping.tile_schedule import Choice, Code, TileSchedule, TileScheduleConfig
 from kpconv_ros.mapping.token_bucket import TokenBucket
-from kpconv_ros.pipelines.tile_codec import CodedTile, TileCodec
+from kpconv_ros.pipelines.tile_codec import CodedTile, TileCodec, measure
 
 Array = NDArray[Any]
-INDEX_TILES = 40  # in one index, about 150 bytes
+INDEX_TILES = 20  # in one index, about 80 bytes
+ALL_TILES = 200  # in one of those that list all, about a message
 LIMITED = 0.6
 """A code of a smaller share of its level's bytes was as fine as its coder can."""
+MEASURE_PERIOD = 1.0  # s
+MEASURED_TILES = 50
 NEWS_REPEATS = 2  # indices that tell of what was sent; one may be lost
 
 
@@ -43,8 +46,8 @@ class MapEncoderConfig:
     max_message: int = param(1240, "most bytes of packets in a message, so that it stays below the MTU", 128, 60000)
     message_overhead: int = param(190, "bytes that a message costs beside them: Ethernet, IP, UDP and RTPS headers",
                                   0, 2000)  # fmt: skip
-    burst: float = param(0.25, "time for which rate may be saved up [s]", 0.05, 60.0)
-    index_period: float = param(1.0, "time between two lists of what was sent [s]", 0.1, 60.0)
+    burst: float = param(0.2, "time for which rate may be saved up [s]", 0.05, 60.0)
+    index_period: float = param(0.5, "time between two lists of what was sent [s]", 0.1, 60.0)
     schedule: TileScheduleConfig = param(TileScheduleConfig, "what makes a tile useful")
 
     def __post_init__(self) -> None:
@@ -64,8 +67,6 @@ class SentTile(NamedTuple):
     coder: str
     num_bytes: int
     """With the packets' own bytes, without those of messages."""
-    distortion: float
-    """Chamfer distance, metres."""
     level: int
 
 
@@ -105,7 +106,10 @@ class MapEncoder:
         self._indexed_at = now - config.index_period
         self._in_turn: deque[TileKey] = deque()
         self._news: dict[TileKey, int] = {}
+        self._measured_at = now - MEASURE_PERIOD
         self.sent: dict[TileKey, SentTile] = {}
+        self.distortions = [deque[float](maxlen=MEASURED_TILES) for _ in config.levels]
+        """Of each level, Chamfer distances of some codes that were sent lately, metres."""
         self.num_bytes = 0
         """Sent so far, with the overhead of messages."""
         self.sent_of_level: dict[int, tuple[int, int]] = {}
@@ -144,6 +148,12 @@ class MapEncoder:
         """The receiver has nothing of some tiles, and lacks the last code of others."""
         self._schedule.note_absent(absent, now)
         self._schedule.note_lost(lost, now)
+
+    def announce_all(self) -> None:
+        """List all that was sent, nearest first: the receiver was long without messages."""
+        keys = sorted(self.sent, key=lambda key: self._schedule.distance(key, self._position))
+        starts = range(0, len(keys), ALL_TILES)
+        self._outbox.extend(self._index_of(keys[start : start + ALL_TILES]) for start in starts)
 
     def next_message(self, now: float) -> bytes | None:
         """Packets for one message, joined; None while nothing is to be sent or the rate does not allow it."""
@@ -208,7 +218,8 @@ class MapEncoder:
         if key not in self.sent:
             self._in_turn.append(key)
         num_bytes = made.code.num_bytes
-        self.sent[key] = SentTile(key, made.coded.coder.name, num_bytes, made.coded.distortion, made.code.level)
+        self.sent[key] = SentTile(key, made.coded.coder.name, num_bytes, made.code.level)
+        self._measure(made, key, now)
         self._schedule.note_sent(key, made.code, now)
         codes, total = self.sent_of_level.get(made.code.level, (0, 0))
         self.sent_of_level[made.code.level] = (codes + 1, total + num_bytes)
@@ -224,10 +235,19 @@ class MapEncoder:
             except CodecError:  # higher than any coder can say
                 return None
             if coded is not None:
-                is_finest = coded.is_finest and len(coded.payload) < LIMITED * levels[i]
+                is_limited = len(coded.payload) < LIMITED * levels[i]
+                if i > 0 and is_limited and not coded.is_finest:
+                    continue  # no better than the level before: on to where the next coder is taken
+                is_finest = coded.is_finest and is_limited
                 code = Code(i, 0, 0, self._schedule.states[key].num_changes, is_finest)
                 return self._number(key, _Made(coded, code, []))
         return None
+
+    def _measure(self, made: _Made, key: TileKey, now: float) -> None:
+        """Decode now and then what is sent, to know what it is worth; always would take longer than encoding."""
+        if now - self._measured_at >= MEASURE_PERIOD:
+            self._measured_at = now
+            self.distortions[made.code.level].append(measure(self.tile(key), made.coded))
 
     def _number(self, key: TileKey, made: _Made) -> _Made:
         """Give a code the next sequence."""
@@ -245,6 +265,9 @@ class MapEncoder:
         for _ in range(min(INDEX_TILES - len(keys), len(self._in_turn))):
             keys.append(self._in_turn[0])
             self._in_turn.rotate(-1)
+        return self._index_of(keys)
+
+    def _index_of(self, keys: Iterable[TileKey]) -> bytes:
         sequences = [(key, self._schedule.states[key].sequence) for key in sorted(set(keys))]
         payload = pack_index(Index(self._frame, self._sequence, sequences))
         return pack_packet(Packet(INDEX_CODER, 0, TileKey(0, 0), self._sequence, payload))

@@ -17,6 +17,7 @@ from kpconv_ros.codec.tile import TileCoder, TileContent
 from kpconv_ros.config_io import param
 
 DEFAULT_LATENT_MODEL = "street_tiles"
+COMPARED_BYTES = 600  # of a code; of longer ones above the crossover Draco's is nearer
 MEASURED_POINTS = 2000  # of a tile, from which its distortion is measured in each direction
 
 
@@ -32,17 +33,15 @@ class TileCodecConfig:
 class TileEncodingConfig(TileCodecConfig):
     """And how they encode; what decodes need not know."""
 
-    crossover: int = param(600, "bytes of a tile up to which the coder that comes nearest is taken, above it Draco", 0)
+    crossover: float = param(0.1, "bytes a point up to which latents are taken, above it Draco", 0.0, 100.0)
     latent_steps: int = param(0, "steps of descent on a NeuralQAAD code: ten take half a second of a core", 0, 100)
 
 
 class CodedTile(NamedTuple):
-    """A payload, and what it is worth."""
+    """A payload and who made it."""
 
     coder: TileCoder
     payload: bytes
-    distortion: float
-    """Chamfer distance between tile and decoded tile: mean over both directions, metres."""
     is_finest: bool
     """Whether it is of the coder for the most bytes."""
 
@@ -66,12 +65,12 @@ def make_codec(config: TileCodecConfig) -> TileCodec:
 class TileCodec:
     """Coders from few bytes to many: latents below the crossover, geometry above."""
 
-    def __init__(self, coders: Sequence[TileCoder] = (DracoCoder(),), crossover: int = 600) -> None:
+    def __init__(self, coders: Sequence[TileCoder] = (DracoCoder(),), crossover: float = 0.1) -> None:
         """Take the coders.
 
         Args:
             coders: The one for the most bytes last.
-            crossover: Bytes of a tile above which that one is asked first.
+            crossover: Bytes a point above which that one is asked first.
 
         Raises:
             CodecError: If there is none, or two have the same number.
@@ -85,22 +84,22 @@ class TileCodec:
     def encode(self, content: TileContent, max_bytes: int) -> CodedTile | None:
         """Code a tile; None if no coder can do it in so few bytes.
 
-        Up to the crossover the coder that comes nearest is taken, above it the last one that can.
+        Up to the crossover the first coder is taken that can, above it the last one. Of short codes above it, as tiles
+        of few points have, all are made and the nearest is taken.
 
         Raises:
             CodecError: If the content is no tile.
         """
-        best: CodedTile | None = None
-        for coder in reversed(self._coders):
+        is_below = max_bytes <= self._crossover * len(content.points)
+        coders = self._coders if is_below else self._coders[::-1]
+        found: list[CodedTile] = []
+        for coder in coders:
             payload = coder.encode(content, max_bytes)
-            if payload is None:
-                continue
-            distortion = chamfer_distance(content, coder.decode(payload))
-            if best is None or distortion < best.distortion:
-                best = CodedTile(coder, payload, distortion, coder is self._coders[-1])
-            if max_bytes > self._crossover:
+            if payload is not None:
+                found.append(CodedTile(coder, payload, coder is self._coders[-1]))
+            if found and (is_below or max_bytes > COMPARED_BYTES):
                 break
-        return best
+        return found[0] if len(found) == 1 else min(found, key=lambda c: measure(content, c), default=None)
 
     def decode(self, coder_id: int, decoder_hash: int, payload: bytes) -> TileContent:
         """The tile of a payload.
@@ -128,12 +127,18 @@ class TileCodec:
         return self._coder_of_id[coder_id]
 
 
+def measure(content: TileContent, coded: CodedTile) -> float:
+    """Chamfer distance between a tile and what is decoded of its code, metres."""
+    return chamfer_distance(content, coded.coder.decode(coded.payload))
+
+
 def chamfer_distance(one: TileContent, other: TileContent) -> float:
     """Mean of the mean distances to the nearest point of the other, both ways, metres; of evenly taken points."""
-    there, back = (_mean_distance(a.points, b.points) for a, b in ((one, other), (other, one)))
+    there, back = (mean_distance(a.points, b.points) for a, b in ((one, other), (other, one)))
     return (there + back) / 2
 
 
-def _mean_distance(source: np.ndarray, target: np.ndarray) -> float:
+def mean_distance(source: np.ndarray, target: np.ndarray) -> float:
+    """Mean distance of evenly taken points to the nearest one of a target, metres."""
     taken = source[:: -(-len(source) // MEASURED_POINTS)]
     return float(cKDTree(target).query(taken)[0].mean())

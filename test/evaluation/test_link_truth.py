@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kpconv_ros.codec.tile import TileContent, TileKey
-from kpconv_ros.evaluation.link_command import flows_again, quantiles_of
-from kpconv_ros.evaluation.link_truth import PassedTile, PlacedScan, judge_tile, judge_tiles, passed_tiles
+from kpconv_ros.evaluation.link_command import distortions_of, flows_again, judged, quantiles_of
+from kpconv_ros.evaluation.link_run import summed
+from kpconv_ros.evaluation.link_truth import COMPLETE, PassedTile, PlacedScan, judge_tile, judge_tiles, passed_tiles
 from kpconv_ros.evaluation.thin_link import Sample, most_in_a_second
 
 
@@ -41,20 +42,30 @@ def test_tiles_behind_the_start_and_sparse_ones_do_not_count():
 
 
 def test_a_tile_is_judged_by_what_was_shown_in_time():
-    tile = PassedTile(TileKey(0, 0), np.zeros(3), content())
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content(), content())
     history = [(8.0, content(0.5)), (13.0, content(1.0, label=6)), (16.0, content())]
     result = judge_tile(tile, history, due=10.0, allowed=5.0)
     assert result.delay == 3.0 and result.shown == 1.0 and result.agreement == 0.0 and result.chamfer == 0.0
+    assert result.chamfer_at_end == 0.0 and result.shown_at_end == 1.0
     early = judge_tile(tile, history, due=7.5, allowed=5.0)
-    assert early.shown == pytest.approx(0.5) and early.delay == 5.5
+    assert early.shown == pytest.approx(0.5) and early.delay == 5.5 and early.chamfer > COMPLETE
+    assert early.shown_at_end == 1.0
     assert judge_tile(tile, history, due=20.0, allowed=5.0).delay == 0.0
 
 
+def test_what_was_seen_after_passing_is_no_error():
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content(0.5), content())
+    assert judge_tile(tile, [(1.0, content())], 0.0, 5.0).chamfer == 0.0
+    assert judge_tile(tile._replace(whole=tile.content), [(1.0, content())], 0.0, 5.0).chamfer > 1.0
+
+
 def test_a_tile_that_never_came_has_no_delay_that_is_finite():
-    tile = PassedTile(TileKey(0, 0), np.zeros(3), content())
-    assert judge_tile(tile, [], 0.0, 5.0)[4:] == (np.inf, 0.0, np.inf, 0.0)
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content(), content())
+    assert judge_tile(tile, [], 0.0, 5.0)[4:] == (np.inf, 0.0, np.inf, np.inf, 0.0, 0.0)
     far = judge_tile(tile, [(1.0, content(shift=0.6))], 0.0, 5.0)
     assert far.shown == 0.0 and far.chamfer == pytest.approx(0.6) and far.delay == np.inf
+    near = judge_tile(tile, [(1.0, content(shift=0.39))], 0.0, 5.0)
+    assert near.delay == 1.0 and near.chamfer == pytest.approx(0.39)
 
 
 def test_tiles_of_an_incident_are_due_at_its_end():
@@ -89,3 +100,26 @@ def test_the_end_of_a_silence_is_when_tiles_flow_again():
 def test_quantiles_of_delays_tell_of_infinite_ones():
     assert quantiles_of([0.0] * 18 + [3.14159, np.inf, np.inf]) == [0.0, 3.1, None]
     assert quantiles_of([np.inf]) == [None, None, None]
+
+
+def test_distortions_tell_of_tiles_that_never_came():
+    assert distortions_of(np.array([0.1] * 19 + [np.inf, np.inf])) == [0.1, None]
+    assert judged([]) == {"tiles": 0}
+
+
+def test_a_report_counts_complete_and_fine_tiles():
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content(), content())
+    histories = ([(1.0, content())], [(9.0, content())], [(1.0, content(shift=0.45))], [])
+    found = judged([judge_tile(tile, history, 0.0, 5.0) for history in histories])
+    assert (found["tiles"], found["absent"]) == (4, 2)
+    assert (found["complete_in_time"], found["fine_in_time"]) == (0.25, 0.5)  # 0.45 m: near, yet not complete
+    assert (found["complete_at_the_end"], found["fine_at_the_end"]) == (0.5, 0.75)
+
+
+def test_sessions_of_an_encoder_are_added_up():
+    sessions = {
+        "a": {"encoded": "3", "level_0": "2 codes, 400 bytes, 0.2 m (95 %: 0.3)", "tiles": "5"},
+        "b": {"encoded": "4", "level_0": "1 codes, 100 bytes", "level_1": "1 codes, 900 bytes"},
+    }
+    expected = {"encoded": "7 codes", "level_0": "3 codes, 500 bytes", "level_1": "1 codes, 900 bytes"}
+    assert summed(sessions) == expected

@@ -15,7 +15,7 @@ from kpconv_ros.codec.tile import TileContent
 from kpconv_ros.config_io import ConfigError
 from kpconv_ros.pipelines.map_decoder import MapDecoder, MapDecoderConfig, lay_over
 from kpconv_ros.pipelines.map_encoder import MapEncoder, MapEncoderConfig
-from kpconv_ros.pipelines.tile_codec import CoderRange, TileCodec, chamfer_distance
+from kpconv_ros.pipelines.tile_codec import TileCodec, chamfer_distance
 
 STEP = 0.2  # s
 CONFIG = MapEncoderConfig(levels=(300, 900, 2000), voxel_size=0.25)
@@ -71,6 +71,8 @@ class Scene:
                 self.asked_at = self.now
                 missing = self.decoder.missing(self.now)
                 if self.channel([(self.session, None)]) and self.decoder.session == self.session:
+                    if missing.everything:
+                        self.encoder.announce_all()
                     self.encoder.request(missing.absent, missing.lost, self.now)
         return self
 
@@ -85,6 +87,11 @@ class Scene:
         """Every tile has the newest code that was sent."""
         sequences = {key: state.sequence for key, state in self.encoder._schedule.states.items() if state.sequence > 0}
         return {key: self.decoder._tiles[key].sequence for key in sequences if key in self.decoder._tiles} == sequences
+
+
+def distortions(scene):
+    """Chamfer distance of each tile that is shown."""
+    return {key: chamfer_distance(scene.encoder.tile(key), shown) for key, shown in scene.decoder.contents().items()}
 
 
 def drop(share, seed=0):
@@ -115,9 +122,10 @@ def test_what_is_sent_stays_below_the_rate_over_every_stretch():
 
 def test_codes_become_finer_while_there_is_room():
     scene = Scene().run(1.0)
-    coarse = {key: tile.distortion for key, tile in scene.encoder.sent.items()}
+    coarse = distortions(scene)
     scene.run(20.0, drives=False)
-    assert np.mean([scene.encoder.sent[key].distortion for key in coarse]) < 0.7 * np.mean(list(coarse.values()))
+    fine = distortions(scene)
+    assert np.mean([fine[key] for key in coarse]) < 0.7 * np.mean(list(coarse.values()))
     levels = {key: tile.level for key, tile in scene.encoder.sent.items()}
     as_fine_as_can_be = {key for key, tile in scene.encoder.sent.items() if tile.num_bytes < 0.6 * 900}
     assert 2 in levels.values() and all(level == 2 or key in as_fine_as_can_be for key, level in levels.items())
@@ -212,9 +220,8 @@ def test_where_the_frame_begins_anew_the_old_tiles_go():
 
 
 def test_a_receiver_with_another_decoder_says_so_and_shows_nothing():
-    ranges = [CoderRange(OtherCoder(2, decoder_hash=0xABCD0001), math.inf)]
-    others = [CoderRange(OtherCoder(2, decoder_hash=0xABCD0002), math.inf)]
-    scene = Scene(codecs=(TileCodec(ranges), TileCodec(others))).run(3.0)
+    codecs = [TileCodec([OtherCoder(2, decoder_hash=number)]) for number in (0xABCD0001, 0xABCD0002)]
+    scene = Scene(codecs=codecs).run(3.0)
     assert scene.decoder.num_tiles() == 0 and len(scene.decoder.points()[0]) == 0
     assert any("abcd0001, expected abcd0002" in error for error in scene.errors)
     assert len(scene.errors) == scene.decoder.num_refused > 0
@@ -224,7 +231,7 @@ def test_a_receiver_with_another_decoder_says_so_and_shows_nothing():
 
 
 def test_a_coder_that_the_receiver_lacks_is_named():
-    scene = Scene(codecs=(TileCodec([CoderRange(OtherCoder(9), math.inf)]), TileCodec())).run(1.0)
+    scene = Scene(codecs=(TileCodec([OtherCoder(9)]), TileCodec())).run(1.0)
     assert scene.decoder.num_tiles() == 0
     assert "coder 9, expected one of 1 (draco)" in scene.errors[0]
 
@@ -273,34 +280,60 @@ def test_requests_are_few_and_not_repeated_at_once():
     scene.encoder._pack_index = lambda: indices.append(original()) or indices[-1]
     scene.run(6.0)
     decoder.receive(1, join_batch(indices), 10.0)
-    assert decoder.missing(10.1) == ([], [])  # may still be on its way
+    assert decoder.missing(10.0).everything  # these were the first messages
+    assert decoder.missing(10.1) == ([], [], False)  # may still be on its way
     first, second = decoder.missing(11.0), decoder.missing(11.5)
     assert len(first.absent) == 5 and not first.lost
     assert not set(first.absent) & set(second.absent)
     everything = decoder.count_missing()[0]
     for _ in range(100):
         decoder.missing(11.6)
-    assert decoder.missing(12.0) == ([], [])
+    assert decoder.missing(12.0) == ([], [], False)
     assert everything > 5 and len(decoder.missing(15.0).absent) == 5
 
 
-def test_the_coder_is_picked_by_the_bytes_a_point():
+def test_after_a_silence_all_is_listed_at_once():
+    scene = Scene().run(4.0)
+    fresh, lists = MapDecoder(), []
+    scene.encoder.announce_all()
+    while (message := scene.encoder.next_message(scene.now)) is None:
+        scene.now += STEP
+    lists.append(message)
+    fresh.receive(1, lists[0], 0.0)
+    assert fresh.count_missing()[0] + fresh.num_tiles() >= len(scene.encoder.sent) - 1
+    assert not scene.decoder.missing(scene.now).everything
+    scene.decoder.receive(1, lists[0], scene.now + 60.0)
+    assert scene.decoder.missing(scene.now + 60.0).everything
+    assert not scene.decoder.missing(scene.now + 60.1).everything  # asked once
+
+
+def test_the_coder_is_picked_by_the_bytes():
     tile = TileContent(np.random.default_rng(0).uniform(0, 20, (4000, 3)).astype(np.float32), np.ones(4000, np.uint8))
     low, high = OtherCoder(2), OtherCoder(3, least=600)
-    codec = TileCodec([CoderRange(low, 0.2), CoderRange(high, math.inf)])
-    assert codec.encode(tile, 700).coder is low  # 0.175 bytes a point
+    codec = TileCodec([low, high], crossover=800)
+    assert codec.encode(tile, 700).coder is low and not codec.encode(tile, 700).is_finest
     coded = codec.encode(tile, 900)
-    assert coded.coder is high and len(coded.payload) <= 900
-    assert coded.distortion == pytest.approx(chamfer_distance(tile, high.decode(coded.payload)))
-    small = TileContent(tile.points[:500], tile.labels[:500])
-    assert codec.encode(small, 500).coder is low  # 1 byte a point, but the other one cannot
+    assert coded.coder is high and coded.is_finest and len(coded.payload) <= 900
+    assert TileCodec([low, high], crossover=100).encode(tile, 500).coder is low  # above it, but the other one cannot
     assert codec.encode(tile, 10) is None
+
+
+def test_of_tiles_with_few_points_the_nearest_code_is_taken():
+    class Shifted(OtherCoder):
+        def decode(self, payload):
+            content = super().decode(payload)
+            return TileContent(content.points + np.float32([0, 0, 1]), content.labels)
+
+    points = np.random.default_rng(0).uniform(0, 20, (300, 3)).astype(np.float32)
+    tile, right = TileContent(points, np.ones(300, np.uint8)), OtherCoder(3)
+    assert TileCodec([Shifted(2), right], crossover=800).encode(tile, 700).coder is right
+    assert TileCodec([right, Shifted(2)], crossover=800).encode(tile, 700).coder is right
 
 
 def test_coders_need_numbers_of_their_own():
     for ids in ([], [0], [2, 2]):
         with pytest.raises(CodecError, match="each number once"):
-            TileCodec([CoderRange(OtherCoder(number), math.inf) for number in ids])
+            TileCodec([OtherCoder(number) for number in ids])
 
 
 def test_chamfer_distance_by_hand():

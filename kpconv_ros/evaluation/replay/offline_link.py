@@ -19,7 +19,7 @@ FRAME = "map"
 SESSION = 1
 SEND_PERIOD = 0.025
 """As the node encode: seconds between two looks at what may be sent."""
-REQUEST_PERIOD = 0.5
+REQUEST_PERIOD = 0.25
 """As the node decode by default: seconds between two requests."""
 
 
@@ -75,6 +75,8 @@ class OfflineLink:
         if self._now - self._requested_at >= REQUEST_PERIOD:
             self._requested_at = self._now
             missing = self._decoder.missing(self._now)
+            if missing.everything:
+                self._encoder.announce_all()
             self._encoder.request(missing.absent, missing.lost, self._now)
 
     def _note(self, stage: str, began: float) -> None:
