@@ -23,13 +23,13 @@ from kpconv_ros.pipelines.map_decoder import MapDecoderConfig
 from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
 from kpconv_ros.pipelines.map_registration import MapRegistrarConfig
 from kpconv_ros.pipelines.odometry_result import OdometryConfig
-from kpconv_ros.pipelines.tile_codec import TileCodecConfig
+from kpconv_ros.pipelines.tile_codec import TileCodecConfig, TileEncodingConfig
 from kpconv_ros.viewing.config import ViewConfig
 
 CONFIGS: dict[str, tuple[type, ...]] = {
     "segment": (SegmentConfig, PoseConfig, LiveSegmenterConfig),
     "register": (RegisterConfig, MountingConfig, OdometryConfig, MapRegistrarConfig),
-    "encode": (EncodeConfig, PoseConfig, TileCodecConfig, MapEncoderConfig),
+    "encode": (EncodeConfig, PoseConfig, TileEncodingConfig, MapEncoderConfig),
     "decode": (DecodeConfig, TileCodecConfig, MapDecoderConfig),
     "simulate": (SimulateNodeConfig, SimulatorConfig),
     "replay": (ReplayConfig,),

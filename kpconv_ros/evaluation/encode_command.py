@@ -35,28 +35,32 @@ def run(args: argparse.Namespace) -> int:
     tile_map = TileMap(TILE_SIZE, args.voxel_size)
     tile_map.insert(cloud.points, labels.astype(np.uint8))
     coded: dict[TileKey, CodedTile] = {}
+    distortions: dict[TileKey, float] = {}
     for key, tile in sorted(tile_map.tiles.items()):
-        found = codec.encode(TileContent(tile.points, tile.labels), args.max_bytes)
+        content = TileContent(tile.points, tile.labels)
+        found = codec.encode(content, args.max_bytes)
         if found is not None:
-            coded[TileKey(*key)] = found
+            coded[TileKey(*key)], distortions[TileKey(*key)] = found, measure(content, found)
     packets = [Packet(tile.coder.id, tile.coder.decoder_hash, key, 1, tile.payload) for key, tile in coded.items()]
     x, y, z = (float(value) for value in cloud.origin)
     data = pack_tile_file(TileFile((x, y, z), packets))
     args.output.write_bytes(data)
-    print(summarize(coded, len(tile_map.tiles), len(cloud.points), len(data)))
+    print(summarize(coded, distortions, len(tile_map.tiles), len(cloud.points), len(data)))
     print(f"wrote {args.output}")
     return 0
 
 
-def summarize(coded: dict[TileKey, CodedTile], num_tiles: int, num_points: int, num_bytes: int) -> str:
+def summarize(
+    coded: dict[TileKey, CodedTile], distortions: dict[TileKey, float], num_tiles: int, num_points: int, num_bytes: int
+) -> str:
     """Tell sizes and distortion."""
     lines = [f"{num_points:,} points, {num_bytes:,} bytes: {num_bytes / max(num_points, 1):.3f} a point"]
     for name in sorted({tile.coder.name for tile in coded.values()}):
-        tiles = [tile for tile in coded.values() if tile.coder.name == name]
-        sizes, distortions = [len(tile.payload) for tile in tiles], [tile.distortion for tile in tiles]
+        keys = [key for key, tile in coded.items() if tile.coder.name == name]
+        sizes, of_them = [len(coded[key].payload) for key in keys], [distortions[key] for key in keys]
         lines.append(
-            f"  {len(tiles)} tiles by {name}: {np.median(sizes):.0f} bytes (most {max(sizes)}), "
-            f"Chamfer {np.median(distortions):.3f} m (most {max(distortions):.3f})"
+            f"  {len(keys)} tiles by {name}: {np.median(sizes):.0f} bytes (most {max(sizes)}), "
+            f"Chamfer {np.median(of_them):.3f} m (most {max(of_them):.3f})"
         )
     if len(coded) < num_tiles:
         lines.append(f"  {num_tiles - len(coded)} tiles are left out: no coder can do them in so few bytes")

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from kpconv_ros.codec.tile import TILE_SIZE, TileContent, TileKey
 from kpconv_ros.mapping.tile_map import TileMap
-from kpconv_ros.pipelines.tile_codec import chamfer_distance
+from kpconv_ros.pipelines.tile_codec import mean_distance
 
 Array = NDArray[Any]
 VOXEL_SIZE = 0.2  # m
@@ -40,6 +40,8 @@ class PassedTile(NamedTuple):
     position: Array
     """Of the sensor then, ``(3,)``, metres, map frame."""
     content: TileContent
+    whole: TileContent
+    """All that was seen of it until the end of the drive: what may be shown."""
 
 
 class TileResult(NamedTuple):
@@ -82,12 +84,17 @@ def passed_tiles(scans: Iterable[PlacedScan], at_end: bool) -> list[PassedTile]:
                 found[key] = _passed(tile_map, key, position)
     if at_end:
         found = {key: _passed(tile_map, key, position) for key in tile_map.tiles}
-    return [tile for _, tile in sorted(found.items()) if len(tile.content.points) >= LEAST_POINTS]
+    return [
+        tile._replace(whole=TileContent(*tile_map.tiles[key][1:]))
+        for key, tile in sorted(found.items())
+        if len(tile.content.points) >= LEAST_POINTS
+    ]
 
 
 def _passed(tile_map: TileMap, key: tuple[int, int], position: Array) -> PassedTile:
     tile = tile_map.tiles[key]
-    return PassedTile(TileKey(*key), position, TileContent(tile.points.copy(), tile.labels.copy()))
+    content = TileContent(tile.points.copy(), tile.labels.copy())
+    return PassedTile(TileKey(*key), position, content, content)
 
 
 def judge_tiles(
@@ -133,7 +140,7 @@ def judge_tile(tile: PassedTile, history: list[tuple[float, TileContent]], due: 
     """Judge one tile by the versions of it that were shown, in the order of their times."""
     delay, judged, chamfer, chamfer_at_end = np.inf, None, np.inf, np.inf
     for shown_at, content in history:
-        chamfer_at_end = chamfer_distance(tile.content, content)
+        chamfer_at_end = distortion_of(tile, content)
         if shown_at <= due + allowed:
             judged, chamfer = content, chamfer_at_end
         if np.isinf(delay) and chamfer_at_end <= COMPLETE:
@@ -142,6 +149,11 @@ def judge_tile(tile: PassedTile, history: list[tuple[float, TileContent]], due: 
     shown_at_end = _share_shown(tile.content, history[-1][1])[0] if history else 0.0
     count = len(tile.content.points)
     return TileResult(tile.key, count, due, False, delay, shown, chamfer, chamfer_at_end, shown_at_end, agreement)
+
+
+def distortion_of(tile: PassedTile, shown: TileContent) -> float:
+    """Chamfer distance, metres: what had been seen to what is shown, and that to all there is."""
+    return (mean_distance(tile.content.points, shown.points) + mean_distance(shown.points, tile.whole.points)) / 2
 
 
 def _share_shown(truth: TileContent, shown: TileContent) -> tuple[float, float]:

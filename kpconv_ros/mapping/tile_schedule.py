@@ -12,8 +12,13 @@ from typing import NamedTuple
 from kpconv_ros.config_io import param
 
 Key = tuple[int, int]
-WORTH_OF_POINTS = 0.5
-"""Power of a tile's points that it is worth: between its area (0) and its points (1)."""
+WORTH_OF_POINTS = 0.25
+"""Power of a tile's points that it is worth: nearer to its area (0) than to its points (1)."""
+
+NOTHING_YET = 10.0
+"""How much more the first code of a tile counts than its worth: what is not there at all misleads."""
+LEFT_TO_FINER = 0.3
+"""Share of what is left of a tile's worth that a finer code leaves to the next."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +28,13 @@ class TileScheduleConfig:
     min_points: int = param(30, "tiles of fewer points are not sent", 1, 100_000)
     near: float = param(30.0, "distance at which a tile counts half as much as one at the robot [m]", 1.0, 1000.0)
     patience: float = param(3.0, "time after which what waits counts twice, and so on [s]", 0.1, 1000.0)
-    refine_gain: float = param(0.4, "share of a tile's worth that its coarsest code leaves to finer ones; each of them "
-                               "leaves this share of what it found", 0.01, 0.99)  # fmt: skip
-    settling: float = param(2.0, "time for which points that are new count against finer codes: more will come [s]",
+    refine_gain: float = param(0.5, "share of a tile's worth that its coarsest code leaves to finer ones", 0.01, 0.99)
+    settling: float = param(0.5, "time for which points that are new count against finer codes: more will come [s]",
                             0.1, 100.0)  # fmt: skip
-    min_change: float = param(0.05, "share of a tile's points below which a change alone is no reason to send", 0.0,
+    min_change: float = param(0.1, "share of a tile's points below which a change alone is no reason to send", 0.0,
                               1.0)  # fmt: skip
-    code_cost: int = param(300, "bytes that a code counts beside its own: headers, and the time that it takes", 0, 100_000)
-    min_period: float = param(1.0, "least time between two codes of a tile [s]", 0.0, 1000.0)
+    code_cost: int = param(400, "bytes that a code counts beside its own: headers, and the time that it takes", 0, 100_000)
+    min_period: float = param(1.5, "least time between two codes of a tile [s]", 0.0, 1000.0)
 
 
 class Code(NamedTuple):
@@ -96,7 +100,7 @@ class TileSchedule:
             tile_size: Edge of a tile, metres.
         """
         self._config, self._level_bytes, self._tile_size = config, tuple(level_bytes), tile_size
-        self._quality = tuple(1.0 - config.refine_gain ** (level + 1) for level in range(len(level_bytes)))
+        self._quality = tuple(1.0 - config.refine_gain * LEFT_TO_FINER**level for level in range(len(level_bytes)))
         self.states: dict[Key, TileState] = {}
 
     def note_change(self, key: Key, num_points: int, num_changed: int, now: float) -> None:
@@ -173,7 +177,7 @@ class TileSchedule:
         """The level whose code brings most for its bytes, and what that is; level -1 if none brings anything."""
         config, code, unsent = self._config, state.code, state.unsent()
         if code is None:
-            return self._quality[0] * state.num_points**WORTH_OF_POINTS / self._cost(state, 0), 0
+            return NOTHING_YET * self._quality[0] * state.num_points**WORTH_OF_POINTS / self._cost(state, 0), 0
         best, best_level = 0.0, -1
         has = self._quality[code.level] * (1.0 - unsent)
         lasts = 1.0 - min(self._recent(state, now) / state.num_points, 1.0)

@@ -40,7 +40,7 @@ class Missing(NamedTuple):
     """Tiles that the sender has sent and this receiver lacks."""
 
     absent: list[TileKey]
-    """It has nothing of these."""
+    """It has nothing of these, or only what came before a silence."""
     lost: list[TileKey]
     """It has an older code of these."""
     everything: bool
@@ -77,6 +77,8 @@ class _Tile:
     asked_at: float = -1e9
     refused: int = -1
     """Newest sequence whose code could not be decoded here: it would not be another time either."""
+    is_stale: bool = False
+    """It came before a silence: much may have been missed."""
     parts_of: int = -1
     """Sequence to which ``parts`` belong."""
     parts: dict[int, Packet] | None = None
@@ -117,7 +119,10 @@ class MapDecoder:
         if session in self._ended:
             return Reception(0, [])
         packets, errors = _read_packets(data)
-        self._asks_for_all |= now - self._received_at > self._config.silence
+        if now - self._received_at > self._config.silence:
+            self._asks_for_all = True
+            for tile in self._tiles.values():
+                tile.is_stale = True
         self._received_at = now
         if packets and session != self.session:  # damaged bytes begin no session
             self._begin(session)
@@ -146,7 +151,7 @@ class MapDecoder:
         missing = Missing([], [], False)
         for _, key, tile in waiting[: self._config.request_tiles]:
             tile.asked_at = now
-            (missing.absent if tile.content is None or tile.sequence < 0 else missing.lost).append(key)
+            (missing.absent if tile.sequence < 0 or tile.is_stale else missing.lost).append(key)
         return missing
 
     def count_missing(self) -> tuple[int, int]:
@@ -201,7 +206,7 @@ class MapDecoder:
             tile.refused = max(tile.refused, packet.sequence)
             raise
         tile.content = content if tile.earlier is None else lay_over(content, tile.earlier)
-        tile.sequence = packet.sequence
+        tile.sequence, tile.is_stale = packet.sequence, False
         return 1
 
     def _take_index(self, packet: Packet, now: float) -> None:

@@ -203,7 +203,10 @@ class MapEncoder:
     def _packets_of(self, choice: Choice, now: float) -> Sequence[bytes]:
         key, state = TileKey(*choice.key), self._schedule.states[choice.key]
         made = self._made.setdefault(key, {}).get(choice.level)
-        if made is None or state.num_changes - made.code.num_changes > self.config.schedule.min_change * state.num_points:
+        if (
+            made is None
+            or state.num_changes - made.code.num_changes > self.config.schedule.min_change * state.num_points
+        ):
             made = self._make(key, choice.level)
         elif made.code.sequence != state.sequence:  # else it goes out again as it is
             made = self._number(key, made)
@@ -232,7 +235,10 @@ class MapEncoder:
             except CodecError:  # higher than any coder can say
                 return None
             if coded is not None:
-                is_finest = coded.is_finest and len(coded.payload) < LIMITED * levels[i]
+                is_limited = len(coded.payload) < LIMITED * levels[i]
+                if i > 0 and is_limited and not coded.is_finest:
+                    continue  # no better than the level before: on to where the next coder is taken
+                is_finest = coded.is_finest and is_limited
                 code = Code(i, 0, 0, self._schedule.states[key].num_changes, is_finest)
                 return self._number(key, _Made(coded, code, []))
         return None

@@ -17,7 +17,7 @@ from kpconv_ros.codec.tile import TileCoder, TileContent
 from kpconv_ros.config_io import param
 
 DEFAULT_LATENT_MODEL = "street_tiles"
-COMPARED_POINTS = 1000  # of a tile; in larger ones latents are nearer below the crossover
+COMPARED_BYTES = 600  # of a code; of longer ones above the crossover Draco's is nearer
 MEASURED_POINTS = 2000  # of a tile, from which its distortion is measured in each direction
 
 
@@ -33,7 +33,7 @@ class TileCodecConfig:
 class TileEncodingConfig(TileCodecConfig):
     """And how they encode; what decodes need not know."""
 
-    crossover: int = param(600, "bytes of a tile up to which latents are taken, above it Draco", 0)
+    crossover: float = param(0.1, "bytes a point up to which latents are taken, above it Draco", 0.0, 100.0)
     latent_steps: int = param(0, "steps of descent on a NeuralQAAD code: ten take half a second of a core", 0, 100)
 
 
@@ -65,12 +65,12 @@ def make_codec(config: TileCodecConfig) -> TileCodec:
 class TileCodec:
     """Coders from few bytes to many: latents below the crossover, geometry above."""
 
-    def __init__(self, coders: Sequence[TileCoder] = (DracoCoder(),), crossover: int = 600) -> None:
+    def __init__(self, coders: Sequence[TileCoder] = (DracoCoder(),), crossover: float = 0.1) -> None:
         """Take the coders.
 
         Args:
             coders: The one for the most bytes last.
-            crossover: Bytes of a tile above which that one is asked first.
+            crossover: Bytes a point above which that one is asked first.
 
         Raises:
             CodecError: If there is none, or two have the same number.
@@ -84,19 +84,20 @@ class TileCodec:
     def encode(self, content: TileContent, max_bytes: int) -> CodedTile | None:
         """Code a tile; None if no coder can do it in so few bytes.
 
-        Up to the crossover the first coder is taken that can, above it the last one. Of tiles of few points, which
-        either may say better, all codes are made and the nearest is taken.
+        Up to the crossover the first coder is taken that can, above it the last one. Of short codes above it, as tiles
+        of few points have, all are made and the nearest is taken.
 
         Raises:
             CodecError: If the content is no tile.
         """
-        coders = self._coders if max_bytes <= self._crossover else self._coders[::-1]
+        is_below = max_bytes <= self._crossover * len(content.points)
+        coders = self._coders if is_below else self._coders[::-1]
         found: list[CodedTile] = []
         for coder in coders:
             payload = coder.encode(content, max_bytes)
             if payload is not None:
                 found.append(CodedTile(coder, payload, coder is self._coders[-1]))
-            if found and (max_bytes > self._crossover or len(content.points) > COMPARED_POINTS):
+            if found and (is_below or max_bytes > COMPARED_BYTES):
                 break
         return found[0] if len(found) == 1 else min(found, key=lambda c: measure(content, c), default=None)
 
@@ -133,10 +134,11 @@ def measure(content: TileContent, coded: CodedTile) -> float:
 
 def chamfer_distance(one: TileContent, other: TileContent) -> float:
     """Mean of the mean distances to the nearest point of the other, both ways, metres; of evenly taken points."""
-    there, back = (_mean_distance(a.points, b.points) for a, b in ((one, other), (other, one)))
+    there, back = (mean_distance(a.points, b.points) for a, b in ((one, other), (other, one)))
     return (there + back) / 2
 
 
-def _mean_distance(source: np.ndarray, target: np.ndarray) -> float:
+def mean_distance(source: np.ndarray, target: np.ndarray) -> float:
+    """Mean distance of evenly taken points to the nearest one of a target, metres."""
     taken = source[:: -(-len(source) // MEASURED_POINTS)]
     return float(cKDTree(target).query(taken)[0].mean())

@@ -42,7 +42,7 @@ def test_tiles_behind_the_start_and_sparse_ones_do_not_count():
 
 
 def test_a_tile_is_judged_by_what_was_shown_in_time():
-    tile = PassedTile(TileKey(0, 0), np.zeros(3), content())
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content(), content())
     history = [(8.0, content(0.5)), (13.0, content(1.0, label=6)), (16.0, content())]
     result = judge_tile(tile, history, due=10.0, allowed=5.0)
     assert result.delay == 3.0 and result.shown == 1.0 and result.agreement == 0.0 and result.chamfer == 0.0
@@ -53,8 +53,14 @@ def test_a_tile_is_judged_by_what_was_shown_in_time():
     assert judge_tile(tile, history, due=20.0, allowed=5.0).delay == 0.0
 
 
+def test_what_was_seen_after_passing_is_no_error():
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content(0.5), content())
+    assert judge_tile(tile, [(1.0, content())], 0.0, 5.0).chamfer == 0.0
+    assert judge_tile(tile._replace(whole=tile.content), [(1.0, content())], 0.0, 5.0).chamfer > 1.0
+
+
 def test_a_tile_that_never_came_has_no_delay_that_is_finite():
-    tile = PassedTile(TileKey(0, 0), np.zeros(3), content())
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content(), content())
     assert judge_tile(tile, [], 0.0, 5.0)[4:] == (np.inf, 0.0, np.inf, np.inf, 0.0, 0.0)
     far = judge_tile(tile, [(1.0, content(shift=0.6))], 0.0, 5.0)
     assert far.shown == 0.0 and far.chamfer == pytest.approx(0.6) and far.delay == np.inf
@@ -102,7 +108,7 @@ def test_distortions_tell_of_tiles_that_never_came():
 
 
 def test_a_report_counts_complete_and_fine_tiles():
-    tile = PassedTile(TileKey(0, 0), np.zeros(3), content())
+    tile = PassedTile(TileKey(0, 0), np.zeros(3), content(), content())
     histories = ([(1.0, content())], [(9.0, content())], [(1.0, content(shift=0.45))], [])
     found = judged([judge_tile(tile, history, 0.0, 5.0) for history in histories])
     assert (found["tiles"], found["absent"]) == (4, 2)

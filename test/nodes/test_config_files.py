@@ -22,13 +22,13 @@ from kpconv_ros.pipelines.map_decoder import MapDecoderConfig  # noqa: E402
 from kpconv_ros.pipelines.map_encoder import MapEncoderConfig  # noqa: E402
 from kpconv_ros.pipelines.map_registration import MapRegistrarConfig  # noqa: E402
 from kpconv_ros.pipelines.odometry_result import OdometryConfig  # noqa: E402
-from kpconv_ros.pipelines.tile_codec import TileCodecConfig  # noqa: E402
+from kpconv_ros.pipelines.tile_codec import TileCodecConfig, TileEncodingConfig  # noqa: E402
 from kpconv_ros.viewing.config import ViewConfig  # noqa: E402
 
 pytestmark = pytest.mark.ros
 SEGMENT = (SegmentConfig, PoseConfig, LiveSegmenterConfig)
 REGISTER = (RegisterConfig, MountingConfig, OdometryConfig, MapRegistrarConfig)
-ENCODE = (EncodeConfig, PoseConfig, TileCodecConfig, MapEncoderConfig)
+ENCODE = (EncodeConfig, PoseConfig, TileEncodingConfig, MapEncoderConfig)
 DECODE = (DecodeConfig, TileCodecConfig, MapDecoderConfig)
 VIEW = (ViewConfig, PoseConfig)
 NODES = [("segment", SEGMENT), ("register", REGISTER), ("encode", ENCODE), ("decode", DECODE), ("view", VIEW)]
