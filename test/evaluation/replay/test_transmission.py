@@ -198,8 +198,8 @@ def test_some_of_many_are_taken_evenly():
 
 
 def test_parameters_are_those_of_the_encoder_and_its_coders():
-    configs = link_configs({"rate": "9000.0", "burst": "5.0", "schedule.near": "12.0", "crossover": "900"})
-    assert (configs.encoder.rate, configs.encoder.schedule.near, configs.codec.crossover) == (9000.0, 12.0, 900)
+    configs = link_configs({"rate": "9000.0", "burst": "5.0", "schedule.near": "12.0", "latent_model": "mine"})
+    assert (configs.encoder.rate, configs.encoder.schedule.near, configs.codec.latent_model) == (9000.0, 12.0, "mine")
     with pytest.raises(ConfigError, match="unknown key 'bitrate'"):
         link_configs({"bitrate": "1.0"})
 
