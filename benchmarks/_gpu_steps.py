@@ -14,10 +14,11 @@ from benchmarks._gpu_measure import Bench, difference
 from kpconv_ros.geometry.neighbors import NeighborLists, find_neighbor_lists
 from kpconv_ros.geometry.packing import offsets_of
 from kpconv_ros.kernels.gpu import kernel_sum, neighbors, pooling, sampling, soft_projection, voxel_grid
-from kpconv_ros.kernels.gpu.cells import Frame, find_keys, frame_of, sort_into_cells
+from kpconv_ros.kernels.gpu.cells import find_keys, frame_of, sort_into_cells
 from kpconv_ros.kernels.gpu.finish import finish_
-from kpconv_ros.kernels.gpu.voxel_map import VoxelMap
 from kpconv_ros.layers.kernel_points import kernel_disposition
+from kpconv_ros.mapping.device_voxel_map import DeviceVoxelMap
+from kpconv_ros.mapping.voxel_map import VoxelMapConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test"))
 from reference import kpconv as dense  # noqa: E402
@@ -27,6 +28,7 @@ RADIUS = 2.5  # cells of the rigid neighbourhoods
 WIDE_RADIUS = 5.0  # cells of the deformable ones
 KEPT = 0.9  # share of points that keep all neighbours under the authors' limits
 K = 15
+NUM_CLASSES = 19
 CHUNK = 2048
 
 
@@ -243,22 +245,32 @@ def measure_sampling(bench: Bench, scale: Scale) -> None:
 
 def measure_map(bench: Bench, points: Tensor) -> None:
     """Insertion of a scan into a map that holds it already, and look-up."""
-    device, num = points.device, len(points)
-    frame = Frame(*(torch.full(s, v, dtype=torch.float64, device=device) for s, v in (((1, 3), -200.0), ((3,), 400.0))))
-    keys = find_keys(points, torch.zeros(num, dtype=torch.int64, device=device), frame, VOXEL_SIZE)
-    voxels = VoxelMap.empty(4 * num, 3, device)
-    voxels.insert(keys, points, 32.0)
+    num = len(points)
+    cells = (points.double() / VOXEL_SIZE).floor().long()
+    cells -= cells.amin(0)
+    keys = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
     in_order = keys.unique()
-    held = 4 * num * 16
+    voxels = DeviceVoxelMap(VoxelMapConfig(VOXEL_SIZE, 4 * num), NUM_CLASSES, bench.device)
+    expected = voxels.insert(points, None, 0.0)
+
+    def insert() -> Tensor:
+        voxels.bound = len(in_order)  # as the pipeline learns it with the labels of a scan
+        return voxels.insert(points, None, 1.0)
 
     def twin() -> Tensor:
         rows = torch.searchsorted(in_order, keys)
         return points.new_zeros(len(in_order), 3).index_add_(0, rows, points)
 
-    bench.add("voxel_map_insert", lambda: voxels.insert(keys, points, 32.0), num * 48 + held, 0, twin)
-    rows = voxels.find(keys)
-    correct = bool(voxels.keys[rows.long()].equal(keys))
-    note = "all keys found" if correct else "KEYS LOST"
+    held = len(in_order) * 8 * 6
+    bench.add("voxel_map_insert", insert, num * (12 + 8 + 8) + held, 0, twin, note="the twin only sums, in sorted keys")
+    found = bool(voxels.find(points).equal(expected)) and len(voxels) == len(in_order)
+    note = "all points found" if found else "POINTS LOST"
     bench.add(
-        "voxel_map_find", lambda: voxels.find(keys), num * 20, 0, lambda: torch.searchsorted(in_order, keys), None, note
+        "voxel_map_find",
+        lambda: voxels.find(points),
+        num * 28,
+        0,
+        lambda: torch.searchsorted(in_order, keys),
+        None,
+        note,
     )

@@ -125,25 +125,22 @@ def measure_pyramid(bench, points: Tensor, config) -> None:  # type: ignore[no-u
 
 
 def measure_scan(bench, scan, config, radius: float) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """From the bytes of a scan to labels."""
-    from benchmarks._gpu_scan import DeviceScanner
+    """From the bytes of a scan to labels, upload and download included."""
+    from benchmarks._gpu_scan import RANGE, TESTS, label_message, make_segmenter, message_of
     from kpconv_ros.networks.kpfcnn import KPFCNN
-    from kpconv_ros.networks.static_kpfcnn import StaticKPFCNN
 
     torch.manual_seed(0)
-    network = KPFCNN(config).to(bench.device).eval()
-    raw = torch.from_numpy(scan).view(torch.uint8)
-    pose = torch.eye(4)
+    segmenter = make_segmenter(KPFCNN(config).to(bench.device).eval(), radius)
+    message = message_of(scan)
     if bench.is_gpu:
-        raw, pose = raw.pin_memory(), pose.pin_memory()
         torch.cuda.reset_peak_memory_stats()
-    scanner = DeviceScanner(StaticKPFCNN(network, torch.bfloat16), radius, 4 * len(scan), bench.device)
-    with torch.inference_mode():
-        scanner.prepare(raw, pose)
-        labels = scanner.label(raw, pose)
-        labelled = (labels > 0).float().mean().item()
-        note = f"{scanner.num_centers} spheres of {radius} m, {scanner.num_rows} rows, {100 * labelled:.1f} % labelled"
-        row = bench.add("scan_to_labels", lambda: scanner.label(raw, pose), raw.numel(), 0, None, None, note)
+    result = label_message(segmenter, message)
+    note = (
+        f"{len(scan)} points, {result.num_voxels} voxels, {result.num_spheres} spheres of {radius} m: each place up to "
+        f"{RANGE} m has a weight of {TESTS} or more; {100 * (result.labels > 0).mean():.1f} % labelled"
+    )
+    size = message.data.nbytes + 5 * len(scan)  # a label and a confidence come back
+    row = bench.add("scan_to_labels", lambda: label_message(segmenter, message), size, 0, None, None, note)
     peak = torch.cuda.max_memory_allocated() / 2**20 if bench.is_gpu else 0.0
     return {"scan_to_labels_ms": row.ms, "scans_per_second": 1e3 / row.ms, "peak_memory_mb": peak}
 

@@ -13,10 +13,9 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 ConfigT = TypeVar("ConfigT")
 
@@ -65,11 +64,16 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 
-class _Loader(yaml.SafeLoader):
-    """Knows of Python's objects tuples alone, as lists: launch_ros writes lists of parameters so."""
+@lru_cache
+def _loader() -> Any:
+    """Return a loader that knows of Python's objects tuples alone, as lists: launch_ros writes parameters so."""
+    import yaml  # here, as a machine that only measures its GPU lacks it
 
+    class Loader(yaml.SafeLoader):
+        pass
 
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_yaml_seq)  # type: ignore[type-var]
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_yaml_seq)  # type: ignore[type-var]
+    return Loader
 
 
 def parse_yaml(text: str) -> Any:
@@ -78,8 +82,10 @@ def parse_yaml(text: str) -> Any:
     Raises:
         ConfigError: If it is no YAML, or nested too deeply.
     """
+    import yaml
+
     try:
-        return yaml.load(text, _Loader)
+        return yaml.load(text, _loader())
     except RecursionError as error:
         raise ConfigError("got values nested too deeply") from error
     except Exception as error:  # a value that its tag does not fit (a date 2001-99-99) raises whatever its reader does

@@ -133,4 +133,5 @@ def receive_arguments(value: dict[str, str]) -> dict[str, str]:
         **{name: value[name] for name in (*SHARED, "link_domain")},
         "params_file": value["decode_params_file"],
         "latents": "encode/output/latents",
+        "keep_after_restart": "false",  # a register that starts again begins another frame
     }

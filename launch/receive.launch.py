@@ -22,6 +22,8 @@ ARGUMENTS = {
     "requests": ("~/output/requests", "topic of the link on which missing tiles are asked for"),
     "map": ("~/output/map", "PointCloud2 topic of the rebuilt map"),
     "link_domain": ("70", "DDS domain of the link; -1: that of the node, which costs seconds of a thin link"),
+    "keep_after_restart": ("", "what came stays when the sender starts again; false where its frame begins anew then; "
+                           "empty: as in params_file"),
     "namespace": ("", "namespace of the node"),
     "params_file": (str(SHARE / "config" / "decode.yaml"), "parameter file of the node decode"),
     "profile": (str(SHARE / "config" / "fastdds_link.xml"), "Fast DDS profile, unless the environment names one"),
@@ -30,7 +32,7 @@ ARGUMENTS = {
     "autostart": ("true", "configure and activate at start; false leaves that to a lifecycle manager"),
     "use_sim_time": ("false", "take the time from /clock"),
     "log_level": ("info", "debug, info, warn or error"),
-}
+}  # fmt: skip
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -42,6 +44,8 @@ def make_nodes(context: LaunchContext) -> list:
     """The node, the profile of the link in its environment, and the live view if asked for."""
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     parameters = {"link_domain": int(value["link_domain"]), "autostart": as_bool(value["autostart"])}
+    if value["keep_after_restart"]:
+        parameters["keep_after_restart"] = as_bool(value["keep_after_restart"])
     names = {"~/input/latents": "latents", "~/output/requests": "requests", "~/output/map": "map"}
     node = LifecycleNode(
         package="kpconv_ros",

@@ -52,7 +52,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "~/register_map": "finds another robot's map in the own one",
     },
     "encode": {
-        "~/input/map": "labelled clouds in the map frame; with `input: map`",
+        "~/input/map": "labelled clouds in the map frame, an empty one where it begins anew; with `input: map`",
         "~/input/points": "labelled scans; with `input: scans`",
         "~/input/odometry": ODOMETRY + "; with `input: scans`",
         "~/input/requests": "tiles that a receiver lacks; over the link",

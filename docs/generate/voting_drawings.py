@@ -19,7 +19,7 @@ from kpconv_ros.checkpoint import Model, load_model
 from kpconv_ros.data.simulator import Simulator
 from kpconv_ros.geometry.se3 import transform_points
 from kpconv_ros.mapping.sphere_voting import PickedSphere, SphereVoting, SphereVotingConfig
-from kpconv_ros.pipelines.live_segmenter import LiveSegmenterConfig, voting_config
+from kpconv_ros.pipelines.scan_map import LiveSegmenterConfig, voting_config
 from kpconv_ros.pipelines.sphere_classifier import SphereClassifier
 
 Array = NDArray[Any]

@@ -150,13 +150,7 @@ def read_points(msg: PointCloud2Like) -> CloudFields:
         return CloudFields(empty, msg.height, msg.width, (), msg.is_bigendian)
     points = _view_points(msg, field_dtype(msg))
     _check_axes(fields)
-    return CloudFields(
-        points=points,
-        height=msg.height,
-        width=msg.width,
-        fields=fields,
-        is_bigendian=bool(msg.is_bigendian),
-    )
+    return CloudFields(points, msg.height, msg.width, fields, bool(msg.is_bigendian))
 
 
 def append_fields(cloud: CloudFields, labels: NDArray[np.uint8], confidence: NDArray[np.float32]) -> PackedCloud:

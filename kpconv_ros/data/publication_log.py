@@ -21,7 +21,7 @@ class PublicationLog:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w", encoding="ascii")
+            self._file = path.open("w", buffering=1, encoding="ascii")
         except OSError as error:
             raise BagError(f"{path}: expected a file to write, got {error}") from error
 
@@ -35,13 +35,14 @@ class PublicationLog:
 
 
 def read_publications(path: Path) -> dict[int, int]:
-    """Read a log: time of publication by stamp, nanoseconds, in the order of publication.
+    """Read a log, even while it is written: time of publication by stamp, nanoseconds, in the order of publication.
 
     Raises:
         BagError: If it is missing or no such file.
     """
     try:
-        rows = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
+        whole_lines = path.read_text(encoding="ascii").split("\n")[:-1]
+        rows = [line.split() for line in whole_lines]
         return {int(stamp): int(published) for stamp, published in rows}
     except (OSError, ValueError) as error:
         raise BagError(f"{path}: got no log of publications: {error}") from error

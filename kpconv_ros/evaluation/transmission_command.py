@@ -34,7 +34,7 @@ BUDGETS = (64, 128, 256, 512, 1024, 4096)
 """Bytes of a packet."""
 KEYS = {"real": "at_bytes", "simulated": "at_bytes_simulated"}
 SEQUENCE = 1000  # a packet's number: two bytes, as most have
-STEP_COUNTS, STEP_BUDGETS = (0, 1, 3, 10), (128, 512)
+STEP_BUDGETS = (128, 512)
 """Of the comparison of how long encoding may take."""
 TRAINED = ("00", "01", "02", "03", "05", "06")
 HELD_OUT = ("04", "07", "09")
@@ -90,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", nargs=2, type=int, default=(9000, 9010), help="simulated streets: first, end")
     parser.add_argument("--models", nargs="+", default=["street_tiles"], help="names or folders of latent coders")
     parser.add_argument("--steps", type=int, help="steps of descent, in place of the coder's default")
+    parser.add_argument("--step-counts", nargs="+", type=int, help="compare these on the real tiles, and nothing else")
     parser.add_argument("--tiles", type=int, default=20, help="most tiles of either kind, evenly taken")
     parser.add_argument("--emkd-tiles", type=int, default=4, help="of these, how many have their EM-kD measured")
     parser.add_argument("--emkd-cell", type=int, default=1024, help="points of a cell of the EM-kD")
@@ -106,10 +107,14 @@ def run(args: argparse.Namespace) -> int:
     streets = load_simulated_maps(range(*args.seeds), config, args.cache)
     maps = {"real": (kitti_map(args.kitti, name, config) for name in args.sequences), "simulated": streets}
     origins = {"real": {"sequences": list(args.sequences)}, "simulated": {"seeds": list(args.seeds)}}
+    if args.step_counts:
+        tiles = choose_tiles(maps["real"], args.tiles)
+        rows = compare_steps(args.models, args.step_counts, tiles)
+        if args.results:
+            about = origins["real"] | {"tiles": len(tiles), "command": shlex.join(["kpconv-ros", *sys.argv[1:]])}
+            write_results(args.results, {"encoding_steps": rows, "encoding_steps_of": about})
+        return 0
     coders = make_coders(args)
-    if "real" in args.kinds and args.results:
-        tiles = choose_tiles((kitti_map(args.kitti, name, config) for name in args.sequences), args.emkd_tiles)
-        write_results(args.results, {"encoding_steps": compare_steps(args.models, tiles)})
     for kind in args.kinds:
         tiles = choose_tiles(maps[kind], args.tiles)
         about = origins[kind] | {
@@ -163,13 +168,16 @@ def make_coders(args: argparse.Namespace) -> list[Coder]:
     return [*latent, PcaTileCoder(data, tables), octree, VoxelKeyCoder(), DracoCoder()]
 
 
-def compare_steps(models: Sequence[str], tiles: Sequence[Tile]) -> dict[str, list[dict[str, Any]]]:
+def compare_steps(
+    models: Sequence[str], counts: Sequence[int], tiles: Sequence[Tile]
+) -> dict[str, list[dict[str, Any]]]:
     """Return rows of each budget for numbers of steps of descent, without EM-kD."""
     table: dict[str, list[dict[str, Any]]] = {str(budget): [] for budget in STEP_BUDGETS}
     for name in models:
-        for steps in STEP_COUNTS:
+        for steps in counts:
             config = LatentTileCoderConfig(steps=steps)
             coder = NamedCoder(f"{Path(name).name}, {steps} steps", LatentTileCoder.from_pretrained(name, config))
+            coder.encode(tiles[0].content, STEP_BUDGETS[0])  # loads what is compiled
             for budget in STEP_BUDGETS:
                 row = measure_row(coder, tiles, budget, 0, 1, {})
                 if row is not None:

@@ -61,7 +61,8 @@ def _find_corner(cell_size: float, *clouds: Floats) -> NDArray[np.float64]:
         ValueError: If a coordinate is not finite, or the cells are too many to be counted.
     """
     bounds = np.array([find_bounds(cloud) for cloud in clouds])
-    low, high = bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)
+    low: NDArray[np.float64] = bounds[:, 0].min(axis=0)
+    high = bounds[:, 1].max(axis=0)
     if not ((high - low) / cell_size < MOST_STEPS).all():
         raise ValueError(
             f"points: expected finite ones within 2^62 cells of {cell_size} m, got {low.tolist()} to {high.tolist()}"

@@ -20,7 +20,8 @@ from torch import Tensor
 from kpconv_ros.kernels.gpu.cells import NOWHERE, find_keys, frame_of, sort_into_cells
 from kpconv_ros.kernels.gpu.neighbors import find_nearest_few
 from kpconv_ros.kernels.gpu.sphere_gains import sum_within
-from kpconv_ros.mapping.device_voxel_map import DeviceVoxelMap, compact
+from kpconv_ros.mapping.device_rows import compact
+from kpconv_ros.mapping.device_voxel_map import DeviceVoxelMap
 from kpconv_ros.mapping.voting_config import (
     BASE_LOAD,
     HARDLY_TESTED,
@@ -171,11 +172,11 @@ class DeviceSphereVoting:
 
     def _make_round(self, caps: list[int]) -> _Round:
         def zeros(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-            return torch.zeros(*shape, dtype=dtype, device=self.device)
+            return torch.zeros(shape, dtype=dtype, device=self.device)
 
         rows = zeros(sum(min(cap, self.voxels.bound) for cap in caps) + 1, dtype=torch.int64)
         sizes = torch.full((len(caps),), -1, dtype=torch.int64, device=self.device)
-        total, is_going = zeros((), dtype=torch.int64), torch.ones((), dtype=torch.bool, device=self.device)  # type: ignore[arg-type]
+        total, is_going = zeros(dtype=torch.int64), torch.ones((), dtype=torch.bool, device=self.device)
         return _Round(rows, zeros(len(caps), 3), zeros(len(caps)), sizes, total, is_going)
 
     def _pick_next(self, picked: _Round, index: int, cap: int, affordable: float) -> None:

@@ -8,19 +8,15 @@ knows: how many voxels there are stays on the device, and the columns have room 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from kpconv_ros.kernels.gpu.cells import NOWHERE
 from kpconv_ros.kernels.gpu.hash_table import HashTable
 from kpconv_ros.kernels.voxel_hash import AXIS_BITS, FIRST_POTENTIAL, HALF_RANGE
+from kpconv_ros.mapping.device_rows import compact, fade_votes, find_runs, keys_around, pack_keys, unit_of_key
 from kpconv_ros.mapping.voxel_map import MappingError, VoxelMapConfig
 
-GOLDEN, MIX = 0x9E3779B97F4A7C15 - (1 << 64), 0xBF58476D1CE4E5B9 - (1 << 64)  # as signed numbers of 64 bits
-LEAST_WEIGHT = 1e-12
-LEAST_SHARE = 1e-30  # of old votes that stay; a logarithm is taken of it
 COLUMNS = {
     "keys": torch.int64,
     "points": torch.float64,
@@ -32,15 +28,6 @@ COLUMNS = {
     "potential": torch.float32,
     "last_seen": torch.float64,
 }
-
-
-class _Firsts(NamedTuple):
-    """The points of a scan that come first in their voxels."""
-
-    is_first: Tensor
-    """``(N,)`` bool."""
-    rank: Tensor
-    """How many came before the first point of the same voxel, for each point, ``(N,)``; N for none."""
 
 
 class DeviceVoxelMap:
@@ -87,7 +74,8 @@ class DeviceVoxelMap:
     ) -> Tensor:
         """Add a posed scan.
 
-        Sums are made by atomic additions in float64, so the last bits of a mean differ from run to run.
+        Waits for the device only where the columns have to grow. Sums are made by atomic additions in float64, so the
+        last bits of a mean differ from run to run.
 
         Args:
             points_map: ``(N, 3)`` float32 or float64, metres, map frame.
@@ -107,14 +95,14 @@ class DeviceVoxelMap:
             raise MappingError(f"intensity: expected shape ({len(points)},), got {tuple(values.shape)}")
         self._reserve(len(points))
         keys = self._keys_of(points)
-        rows, firsts = self._number(keys)
+        rows, is_first, ranks = self._number(keys)
         num_points = len(points)
         self.bound += num_points
-        self.seen = compact(rows, firsts.is_first, num_points)
-        first = compact(torch.arange(num_points, device=self.device), firsts.is_first, num_points)
+        self.seen = compact(rows, is_first, num_points)
+        first = compact(torch.arange(num_points, device=self.device), is_first, num_points)
         self._start(self.seen, keys, points, first)
         away = (points - (0.0 if sensor is None else sensor)).square().sum(1).sqrt()
-        self._average(rows, firsts.rank, torch.column_stack([points, values.double(), away]))
+        self._average(rows, ranks, torch.column_stack([points, values.double(), away]))
         self.columns["last_seen"].index_fill_(0, torch.where(self.seen < 0, self.capacity, self.seen), stamp)
         self._clear_last()
         return rows
@@ -165,26 +153,17 @@ class DeviceVoxelMap:
     def add_votes(self, rows: Tensor, weights: Tensor, probabilities: Tensor, memory: float) -> None:
         """Add class probabilities (M, C) with ``weights`` (M,) to ``rows`` (M,); -1 is skipped, rows may repeat.
 
-        What the CPU does vote by vote comes from sums over the votes of a row: the weight before each is a sum, capped
-        by ``memory``, and what is left of a vote is the product of what each later one keeps.
+        What the CPU does vote by vote comes from :func:`.fade_votes`.
         """
         rows, order = torch.where(rows < 0, self.capacity, rows).sort(stable=True)
         weights = weights[order].double() * (rows < self.capacity)
-        held = self.columns["vote_weight"][rows].double()
-        total = _sums_in_row(rows, weights)
-        before = (held + total - weights).clamp(max=memory)
-        kept = ((memory - weights) / before.clamp(min=LEAST_WEIGHT)).clamp(min=LEAST_SHARE, max=1)
-        fading = _sums_in_row(rows.flip(0), kept.log().flip(0)).flip(0)  # of this vote and all later ones
-        share = weights * (fading - kept.log()).exp()
-        ends = torch.ones_like(rows, dtype=torch.bool)
-        ends[:-1] = rows[1:] != rows[:-1]
-        begins = torch.ones_like(ends)
-        begins[1:] = ends[:-1]
-        at_begin = torch.where(begins, rows, self.capacity)
         votes, vote_weight = self.columns["votes"], self.columns["vote_weight"]
-        votes[at_begin] = votes[at_begin] * fading.exp()[:, None].float()
+        left, share, total = fade_votes(rows, weights, vote_weight[rows].double(), memory)
+        begins, ends = find_runs(rows)
+        at_begin = torch.where(begins, rows, self.capacity)
+        votes[at_begin] = votes[at_begin] * left[:, None].float()
         votes.index_add_(0, rows, share[:, None].float() * probabilities[order])
-        vote_weight[torch.where(ends, rows, self.capacity)] = (held + total).clamp(max=memory).float()
+        vote_weight[torch.where(ends, rows, self.capacity)] = total.float()
         self._clear_last()
 
     def label(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -218,7 +197,9 @@ class DeviceVoxelMap:
         new_of_old = torch.where(keep, keep.cumsum(0) - 1, -1)
         self._compact_columns(keep, new_of_old)
         is_far = radius >= self.config.voxel_size * (HALF_RANGE - 1)
-        self._move_origin(torch.where((keep == alive).all() | is_far, self._origin, self._cell_of(center)))
+        self._move_origin(
+            torch.where((keep == alive).all() | is_far, self._origin, (center / self.config.voxel_size).floor())
+        )
         self._fill_table()
         self.seen = new_of_old[self.seen]
         return new_of_old
@@ -228,18 +209,16 @@ class DeviceVoxelMap:
             raise MappingError(f"points: expected shape (N, 3), got {tuple(points.shape)}")
         return points.double()
 
-    def _cell_of(self, places: Tensor) -> Tensor:
-        return (places / self.config.voxel_size).floor()
-
     def _keys_of(self, points: Tensor) -> Tensor:
-        """Pack the cells of positions (N, 3), see ``kernels.voxel_hash.pack_key``; NOWHERE when out of range or NaN."""
-        cells = (points * (1.0 / self.config.voxel_size)).floor() - self._origin
-        inside = (cells.abs() < HALF_RANGE).all(1)
-        x, y, z = (torch.where(inside[:, None], cells, 0.0).long() + HALF_RANGE).unbind(1)
-        return torch.where(inside, (x << (2 * AXIS_BITS)) | (y << AXIS_BITS) | z, NOWHERE)
+        return pack_keys(points, 1.0 / self.config.voxel_size, self._origin)
 
-    def _number(self, keys: Tensor) -> tuple[Tensor, _Firsts]:
-        """Give new keys the next rows, in order of the points; return the row of each point, -1 for none."""
+    def _number(self, keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give new keys the next rows, in order of the points.
+
+        Returns:
+            Row of each point, -1 for none; whether it is the first in its voxel; and how many firsts came before that
+            of its voxel, N for none.
+        """
         slots, spare, num = self._table.claim(keys), len(self._table.keys) - 1, len(keys)
         places = torch.arange(num, device=self.device)
         first_of_slot = torch.full((spare + 1,), num, dtype=torch.int64, device=self.device)
@@ -251,7 +230,7 @@ class DeviceVoxelMap:
         self._table.rows.scatter_(0, torch.where(is_new, slots, spare), new_rows.int())
         self.count += is_new.sum()
         ranks = torch.where(is_first, is_first.cumsum(0) - 1, num)
-        return self._table.rows[slots].long(), _Firsts(is_first, ranks[first.clamp(max=max(num - 1, 0))])
+        return self._table.rows[slots].long(), is_first, ranks[first.clamp(max=max(num - 1, 0))]
 
     def _start(self, rows: Tensor, keys: Tensor, points: Tensor, first: Tensor) -> None:
         """Write what a new voxel starts with: its key, its first point and a potential that only breaks ties."""
@@ -259,7 +238,7 @@ class DeviceVoxelMap:
         rows = torch.where(is_new, rows, self.capacity)
         self.columns["keys"][rows] = keys[first]
         self.columns["points"][rows] = points[first]
-        self.columns["potential"][rows] = (FIRST_POTENTIAL * _unit_of_key(keys[first])).float()
+        self.columns["potential"][rows] = (FIRST_POTENTIAL * unit_of_key(keys[first])).float()
 
     def _average(self, rows: Tensor, ranks: Tensor, values: Tensor) -> None:
         """Bring the means of the seen voxels up to date by the ``values`` (N, 5) of their points."""
@@ -280,10 +259,7 @@ class DeviceVoxelMap:
         return torch.column_stack([columns["points"][rows], columns["intensity"][rows], columns["ranges"][rows]])
 
     def _nearest_voted_in_ring(self, rows: Tensor, ring: int) -> Tensor:
-        steps = torch.arange(-ring, ring + 1, device=self.device)
-        offsets = torch.cartesian_prod(steps, steps, steps)  # with the inner rings, in which nothing was found
-        moves = (offsets[:, 0] << (2 * AXIS_BITS)) + (offsets[:, 1] << AXIS_BITS) + offsets[:, 2]
-        keys = self.columns["keys"][rows][:, None] + moves  # (M, (2 ring + 1)^3)
+        keys = keys_around(self.columns["keys"][rows], ring)  # with the inner rings, in which nothing was found
         keys = keys.masked_fill((rows < 0)[:, None], NOWHERE)
         others = self._table.find(keys.flatten()).unflatten(0, keys.shape)
         is_voted = (others >= 0) & (others != rows[:, None]) & (self.columns["vote_weight"][others] > 0)
@@ -332,31 +308,3 @@ class DeviceVoxelMap:
         """Empty the row that stands for no voxel, into which was written what nobody is to have."""
         for column in self.columns.values():
             column[self.capacity].zero_()
-
-
-def compact(values: Tensor, chosen: Tensor, length: int) -> Tensor:
-    """Return the chosen ones of ``values`` (N,), in order, then -1: ``(length,)``."""
-    place = torch.where(chosen, chosen.cumsum(0) - 1, length)
-    return values.new_full((length + 1,), -1).scatter_(0, place, torch.where(chosen, values, -1))[:length]
-
-
-def _sums_in_row(rows: Tensor, values: Tensor) -> Tensor:
-    """Sum ``values`` (M,) up to each place over the places of the same row; equal rows lie side by side."""
-    if not len(rows):
-        return values
-    sums = values.cumsum(0)
-    is_begin = torch.ones_like(rows, dtype=torch.bool)
-    is_begin[1:] = rows[1:] != rows[:-1]
-    begin = torch.where(is_begin, torch.arange(len(rows), device=rows.device), 0).cummax(0).values
-    return sums - (sums - values)[begin]
-
-
-def _unit_of_key(keys: Tensor) -> Tensor:
-    """Return the number in [0, 1) of each key, see ``kernels.voxel_hash.unit_of_key``; float64."""
-
-    def shifted(values: Tensor, bits: int) -> Tensor:
-        return (values >> bits) & ((1 << (64 - bits)) - 1)  # signed numbers would drag their sign along
-
-    mixed = (keys ^ shifted(keys, 31)) * MIX
-    mixed = (mixed ^ shifted(mixed, 31)) * GOLDEN
-    return shifted(mixed, 40).double() / 16777216.0

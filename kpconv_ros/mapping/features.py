@@ -42,7 +42,7 @@ def build_features(
     Raises:
         FeatureError: On an unknown name, or none, or a colour of points that have none.
     """
-    columns = {
+    columns: dict[str, Array] = {
         "one": np.ones(len(height), np.float32),
         "height": height,
         "intensity": intensity,
@@ -52,7 +52,8 @@ def build_features(
         columns |= dict(zip(COLOR_NAMES, colors.T, strict=True))
     elif set(names) & set(COLOR_NAMES):
         raise FeatureError(f"features: got {', '.join(names)}, but these points have no colour")
-    return np.stack(_choose(names, columns), axis=1).astype(np.float32)
+    chosen = _choose(names, columns)
+    return np.stack(chosen, axis=1).astype(np.float32)
 
 
 def build_device_features(names: Sequence[str], height: Tensor, intensity: Tensor, ranges: Tensor) -> Tensor:

@@ -134,11 +134,13 @@ class EncodeNode(ScanNode[EncodeConfig]):
         labels = labels_of(cloud)
         points, position, frame, beginning = self._place(cloud, message)
         stamp = seconds_of(message.header.stamp)
-        was_reset = stamp < self._stamp - TIME_JUMP or (frame, beginning) != (self._frame or frame, self._beginning)
+        assert self._encoder is not None
+        is_emptied = self._poses is None and not len(points) and self._encoder.num_tiles() > 0  # its maker began anew
+        has_changed = (frame, beginning) != (self._frame or frame, self._beginning)
+        was_reset = is_emptied or has_changed or stamp < self._stamp - TIME_JUMP
         if was_reset:
             self._begin_map()
         self._stamp, self._frame, self._beginning = stamp, frame, beginning
-        assert self._encoder is not None
         if len(points):
             insert = self._encoder.insert if self._poses is None else self._encoder.insert_scan
             insert(points, labels, position, frame, time.monotonic())

@@ -42,6 +42,7 @@ class LinkRecorder:
         self._node = node
         self._messages: list[tuple[int, bytes]] = []
         self._decoded: PointCloud2 | None = None
+        self._map_voxel = map_voxel or 0.0
         self._given = None if map_voxel is None else TileMap(TILE_SIZE, map_voxel)
         node.create_subscription(link_classes().tile, LATENTS_TOPIC, self._on_message, link_qos())
         node.create_subscription(PointCloud2, DECODED_TOPIC, self._on_decoded, latched_qos())
@@ -77,8 +78,11 @@ class LinkRecorder:
         self._decoded = message
 
     def _on_map(self, message: PointCloud2) -> None:
-        if self._given is not None:
-            self._given.insert(*_columns_of(message))
+        points, labels = _columns_of(message)
+        if not len(points):  # its maker began anew
+            self._given = TileMap(TILE_SIZE, self._map_voxel)
+        elif self._given is not None:
+            self._given.insert(points, labels)
 
 
 def _columns_of(message: PointCloud2 | None) -> tuple[Any, Any]:

@@ -98,9 +98,12 @@ class ScanProcessor:
         self._map_published_at, self._map_is_new = now, False
 
     def reset(self) -> None:
-        """Forget the map and its votes."""
+        """Forget the map and its votes, and say so by an empty map to those who keep what they hear of it."""
         self.segmenter.reset()
         self._map_is_new = False
+        if self._map_frame and self._outputs.has_map_listener():
+            header = Header(frame_id=self._map_frame, stamp=stamp_of(self._map_stamp))
+            self._outputs.publish_map(header, self.segmenter.map_snapshot(), kept_labels((), (), ()))
 
     def _segment(self, cloud: CloudFields, intensity_scale: float, pose: ScanPose, header: Header) -> LabelledScan:
         if pose.map_frame != self._map_frame:
@@ -108,7 +111,7 @@ class ScanProcessor:
             self._map_frame = pose.map_frame
         began_anew, self._beginning = pose.beginning != self._beginning, pose.beginning
         if began_anew:
-            self.segmenter.reset()
+            self.reset()
         if len(cloud.points) == 0:
             timings_ms = dict.fromkeys(("preprocess", "inference", "postprocess", "total"), 0.0)
             return LabelledScan(np.zeros(0, np.uint8), np.zeros(0, np.float32), timings_ms, 0, 0, began_anew)

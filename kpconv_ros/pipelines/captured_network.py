@@ -25,7 +25,7 @@ from kpconv_ros.networks.static_pyramid import Room
 FEWEST_POINTS = 1024
 FIRST_NEIGHBORS = 48  # room of a neighbourhood where the network has no limit
 SPARE = 1.25  # room over what was needed
-GRAPHS_KEPT = 4  # each holds the memory of its run
+GRAPHS_KEPT = 6  # each holds the memory of its run; the batches of one scan have a few sizes
 WARM_UPS = 2  # runs before a graph is captured: Triton compiles, cuBLAS makes its workspace
 
 Static = Callable[[Tensor, Tensor, Tensor, Frame, Room], "tuple[Tensor, Tensor]"]

@@ -9,19 +9,21 @@ look at its clock, and how many voxels the map has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kpconv_ros.checkpoint import Model
 from kpconv_ros.data.pointcloud2 import CloudFields
 from kpconv_ros.kernels.point_fields import read_field
 from kpconv_ros.mapping.device_sphere_voting import DeviceSphereVoting
 from kpconv_ros.pipelines.scan_map import EVICTION_STEP, LiveSegmenterConfig, MapSnapshot, voting_config
 from kpconv_ros.pipelines.sphere_classifier import PipelineError, SphereClassifier
+
+if TYPE_CHECKING:
+    from kpconv_ros.checkpoint import Model  # it needs PyYAML and safetensors
 
 Array = NDArray[Any]
 ALIGNMENT = 16  # bytes at which each part of an upload begins

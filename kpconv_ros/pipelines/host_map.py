@@ -5,17 +5,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpconv_ros.checkpoint import Model
 from kpconv_ros.data.pointcloud2 import CloudFields
 from kpconv_ros.kernels.posed_scan import move_scan
 from kpconv_ros.mapping.sphere_voting import PickedSphere, SphereVoting
 from kpconv_ros.pipelines.scan_map import EVICTION_STEP, LiveSegmenterConfig, MapSnapshot, check_points, voting_config
 from kpconv_ros.pipelines.sphere_classifier import SphereClassifier
+
+if TYPE_CHECKING:
+    from kpconv_ros.checkpoint import Model  # it needs PyYAML and safetensors
 
 Array = NDArray[Any]
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kpconv_ros.checkpoint import Model
 from kpconv_ros.data.pointcloud2 import CloudFields
 from kpconv_ros.geometry.se3 import check_pose
 from kpconv_ros.kernels.choice import takes_triton
@@ -22,6 +21,9 @@ from kpconv_ros.pipelines.scan_map import MapSnapshot as MapSnapshot
 from kpconv_ros.pipelines.scan_map import ScanMap
 from kpconv_ros.pipelines.scan_map import check_points as check_points
 from kpconv_ros.pipelines.sphere_classifier import PipelineError, SphereClassifier
+
+if TYPE_CHECKING:
+    from kpconv_ros.checkpoint import Model  # it needs PyYAML and safetensors
 
 Array = NDArray[Any]
 MAX_STEP_BACK = 1e-3

@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpconv_ros.checkpoint import Model
 from kpconv_ros.config_io import param
 from kpconv_ros.data.pointcloud2 import CloudFields
 from kpconv_ros.mapping.voting_config import SphereVotingConfig
 from kpconv_ros.pipelines.sphere_classifier import PipelineError
+
+if TYPE_CHECKING:
+    from kpconv_ros.checkpoint import Model  # it needs PyYAML and safetensors
 
 Array = NDArray[Any]
 EVICTION_STEP = 0.1

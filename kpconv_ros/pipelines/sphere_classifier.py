@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kpconv_ros.checkpoint import Model
 from kpconv_ros.kernels.choice import takes_triton
 from kpconv_ros.layers.low_precision import has_bfloat16
 from kpconv_ros.mapping.features import COLOR_NAMES, build_device_features, build_features
@@ -24,6 +23,7 @@ from kpconv_ros.mapping.sphere import PickedSphere
 from kpconv_ros.networks.kpfcnn import KPFCNN
 
 if TYPE_CHECKING:
+    from kpconv_ros.checkpoint import Model  # it needs PyYAML and safetensors
     from kpconv_ros.mapping.device_sphere_voting import SphereBatch  # it needs Triton
 
 Array = NDArray[Any]

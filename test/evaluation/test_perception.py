@@ -63,7 +63,7 @@ def test_poses_make_the_map_and_the_map_goes_over_the_link(model, tmp_path, monk
     assert report["recording"]["pose_source"] == "register" and report["problems"] == []
     assert registration["placed"] > NUM_SCANS // 3 and registration["ate_m"]["max"] < 0.3
     assert report["scans"]["segmentation"]["answered"] > NUM_SCANS // 4 and report["segmentation"]["map_voxels"] > 500
-    assert part["source"] == "map" and part["complete"] > 0.8 and part["label_agreement"] > 0.8
+    assert part["source"] == "map" and part["shown"] > 0.8 and part["label_agreement"] > 0.8
     assert report["nodes"]["segment"]["pose_source"] == "odometry"
     assert int(report["nodes"]["decode"]["tiles"]) == sum(row["decoded_points"] > 0 for row in part["tiles"])
 

@@ -13,18 +13,20 @@ import torch
 from kpconv_ros.kernels.choice import autocast_dtype, takes_triton
 
 TESTS = Path(__file__).parent / "gpu"
+OF_MAPS = ("mapping/test_voxel_map.py", "mapping/test_device_sphere_voting.py", "pipelines/test_device_map.py")
 IMPORTS = """
 import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("triton", "numba", "scipy"):
+        if name.split(".")[0] in ("triton", "numba", "scipy", "yaml", "safetensors"):
             raise ImportError(f"no {name}")
 
 sys.meta_path.insert(0, Absent())
 import torch
 from kpconv_ros.layers.soft_projection import soft_project
 from kpconv_ros.networks.kpfcnn import KPFCNN, KPFCNNConfig
+from kpconv_ros.pipelines.live_segmenter import LiveSegmenter
 network = KPFCNN(KPFCNNConfig(num_classes=2, in_features=1, voxel_size=0.1, width=8)).eval()
 try:
     network(torch.rand(9, 3), torch.tensor([9]), torch.ones(9, 1))
@@ -51,6 +53,14 @@ def test_every_kernel_equals_its_truth_in_the_interpreter(repository: Path) -> N
 
 
 @pytest.mark.slow
+def test_the_map_on_a_device_is_the_one_on_the_cpu_in_the_interpreter(repository: Path) -> None:
+    pytest.importorskip("triton")
+    tests = [str(TESTS.parents[1] / path) for path in OF_MAPS]
+    out = run(repository, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, TRITON_INTERPRET="1")
+    assert " passed" in out and "failed" not in out and "skipped" not in out
+
+
+@pytest.mark.slow
 def test_every_kernel_compiles_for_a_gpu_that_is_not_there(repository: Path, tmp_path: Path) -> None:
     pytest.importorskip("triton")
     out = run(repository, str(TESTS / "compile_all.py"), "90", TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0")
@@ -63,7 +73,7 @@ def test_the_benchmark_runs_up_to_the_device(repository: Path) -> None:
     out = run(repository, "benchmarks/gpu.py", "--interpret")
     differences = [float(line.split("differs by ")[1].split(";")[0]) for line in out.splitlines() if "differs" in line]
     assert len(differences) > 12 and max(differences) < 0.02
-    assert "scan_to_labels" in out and "100.0 % labelled" in out and "all keys found" in out
+    assert "scan_to_labels" in out and "100.0 % labelled" in out and "all points found" in out
     assert "100.00 % of the places equal" in out
 
 
@@ -73,7 +83,9 @@ def test_without_a_gpu_the_benchmark_says_so_and_writes_nothing(repository: Path
     assert "no CUDA device" in out and not list(tmp_path.iterdir())
 
 
-def test_the_networks_import_without_triton_numba_and_scipy_and_say_what_a_cpu_needs(repository: Path) -> None:
+def test_networks_and_live_segmenter_import_with_torch_and_numpy_alone_and_say_what_a_cpu_needs(
+    repository: Path,
+) -> None:
     assert "expected Numba, which tensors on the CPU need, got none" in run(repository, "-c", IMPORTS)
 
 

@@ -64,6 +64,24 @@ def test_another_frame_without_extrinsic_is_refused_with_what_to_set(node):
         poses.find(header("velodyne"))
 
 
+def test_a_frame_is_refused_without_waiting_as_soon_as_the_odometry_tells_its_own(node):
+    finder = PoseFinder(node, PoseConfig(pose_source="odometry", pose_timeout=10.0))
+    finder.check_frame("velodyne")  # nothing is known yet
+    hear(finder._sources[0])
+    with pytest.raises(PoseError, match=r"'velodyne'.*'base_link'"):
+        finder.check_frame("velodyne")
+    finder.check_frame("base_link")
+    PoseFinder(node, PoseConfig(pose_source="none")).check_frame("velodyne")
+
+
+def test_poses_tell_when_the_odometry_began_anew(node):
+    poses = OdometryPoses(node, PoseConfig(pose_timeout=0.0))
+    hear(poses, child="lidar")
+    before = poses.find(header("lidar"))
+    hear(poses, stamp=9.0, child="lidar")
+    assert poses.find(header("lidar", 9.0)).beginning == before.beginning + 1
+
+
 def test_odometry_that_is_no_pose_is_not_taken(node):
     poses = OdometryPoses(node, PoseConfig(pose_timeout=0.0))
     message = odometry_message(T_ODOM_BASE, stamp_of(10.0), "odom", "lidar")

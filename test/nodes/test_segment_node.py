@@ -259,8 +259,11 @@ def test_an_exception_in_the_pipeline_is_told_and_the_node_goes_on(probe, segmen
 # Services -----------------------------------------------------------------------------------------------------------
 
 
-def test_reset_empties_the_map(probe, segment):
+def test_reset_empties_the_map_and_says_so(probe, segment):
+    probe.assert_goes_on()
+    before = len(probe.heard[MAP])
     assert probe.ask(Trigger, "/segment/reset", Trigger.Request()).success
+    probe.wait_for(MAP, lambda heard: heard.width == 0 and any(heard is late for late in probe.heard[MAP][before:]))
     probe.assert_goes_on()
 
 

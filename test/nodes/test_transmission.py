@@ -202,6 +202,17 @@ def test_the_sender_restarts_and_the_map_follows_its_new_session(operator, start
     operator.wait_for("/diagnostics", lambda heard: session not in str(heard.status[0].values))
 
 
+def test_an_empty_map_tells_that_its_frame_begins_anew(operator, start):
+    start(EncodeNode, **FAST)
+    start(DecodeNode, **QUICK, keep_after_restart=False)
+    points, labels = street()
+    moved = points + np.float32([200.0, 0.0, 0.0])
+    operator.wait_until_shown(points, labels, lambda: operator.send_map(points, labels))
+    operator.send_map(points[:0], labels[:0])
+    shown = operator.wait_until_shown(moved, labels, lambda: operator.send_map(moved, labels))
+    assert read_points(shown).xyz[:, 0].min() > 150.0  # nothing is left of what lay there before
+
+
 def test_a_reset_of_the_receiver_is_made_good(operator, start):
     points, labels = street()
     start(EncodeNode, **FAST), start(DecodeNode, **QUICK)

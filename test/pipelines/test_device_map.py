@@ -20,7 +20,9 @@ from kpconv_ros.pipelines.live_segmenter import LiveSegmenter, LiveSegmenterConf
 from kpconv_ros.pipelines.sphere_classifier import PipelineError
 
 pytestmark = pytest.mark.skipif(not HAS_KERNELS, reason="needs a CUDA device or TRITON_INTERPRET")
-CONFIG = LiveSegmenterConfig(sensor_height=1.7, segment_range=8.0, map_radius=10.0, sphere_batch=1, bf16=False)
+CONFIG = LiveSegmenterConfig(
+    sensor_height=1.7, segment_range=8.0, map_radius=10.0, sphere_batch=1, max_potential=1.0, bf16=False
+)
 SECONDS_PER_POINT = 1e-4
 
 
@@ -45,7 +47,7 @@ def pair_of(model: Model, config: LiveSegmenterConfig) -> tuple[LiveSegmenter, L
     return host, ours
 
 
-def drive(num_scans: int, num_points: int = 130) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def drive(num_scans: int, num_points: int = 70) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Points with some that are no points, intensities, and poses of a sensor that goes 3 m a scan."""
     generator, scans = np.random.default_rng(0), []
     for step in range(num_scans):

@@ -195,8 +195,8 @@ class TransmissionTally:
             "bytes_per_m2": num_bytes / area if area else None,
             "code_bytes_per_point": code_bytes / len(points) if len(points) else None,
             "bandwidth": self._bandwidth(ends.seconds),
-            "complete": self._mean(rows, "shown", "points"),
-            "label_agreement": self._mean(rows, "agreement", "points"),
+            "shown": _mean([row["shown"] for row in rows], [row["points"] for row in rows]),
+            "label_agreement": None if self.manifest is None else _agreement(rows),
             "distortion": {
                 name: summary_of([row[name] for row in rows]) for name in ("chamfer_m", "emkd_m", "d1_psnr_db")
             },
@@ -238,11 +238,14 @@ class TransmissionTally:
             TileKey(*key): TileContent(tile.points, tile.labels) for key, tile in found if len(tile.points) >= least
         }
 
-    @staticmethod
-    def _mean(rows: Sequence[Mapping[str, Any]], name: str, weight: str) -> float | None:
-        kept = [row for row in rows if row[name] is not None]
-        total = sum(row[weight] for row in kept)
-        return float(sum(row[name] * row[weight] for row in kept) / total) if total else None
+
+def _agreement(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    judged = [row for row in rows if row["agreement"] is not None]
+    return _mean([row["agreement"] for row in judged], [row["points"] * row["shown"] for row in judged])
+
+
+def _mean(values: Sequence[float], weights: Sequence[float]) -> float | None:
+    return float(np.average(values, weights=weights)) if sum(weights) else None
 
 
 def join_tiles(tiles: Tiles) -> tuple[Array, Array]:

@@ -37,7 +37,7 @@ FIGURES = (
     FigureOfReport("transmission.bytes_per_point", "sent bytes a point", False),
     FigureOfReport("transmission.bytes_per_m2", "sent bytes a m2", False),
     FigureOfReport("transmission.bandwidth.most_bytes_in_1_s", "most bytes in 1 s", False),
-    FigureOfReport("transmission.complete", "share of the map decoded", True),
+    FigureOfReport("transmission.shown", "share of the map decoded", True),
     FigureOfReport("transmission.label_agreement", "labels after the link", True),
     FigureOfReport("transmission.distortion.chamfer_m.mean", "map, Chamfer [m]", False),
     FigureOfReport("transmission.distortion.emkd_m.mean", "map, EM-kD [m]", False),

@@ -73,7 +73,7 @@ def _transmission_lines(part: dict[str, Any] | None) -> list[str]:
         f"{'sent [bytes]':<26} {part['bytes']} in {part['seconds']:.1f} s: {text_of(part['bytes_per_point'])} a point, "
         f"{text_of(part['bytes_per_m2'], 2)} a m2",
         f"{'most in a second [bytes]':<26} {bandwidth['most_bytes_in_1_s']} (cap {bandwidth['cap_bytes_per_s']:g})",
-        f"{'map decoded, labels':<26} {text_of(part['complete'])}, {text_of(part['label_agreement'])}",
+        f"{'map decoded, labels':<26} {text_of(part['shown'])}, {text_of(part['label_agreement'])}",
         f"{'tiles: Chamfer, EM-kD [m]':<26} {worth['chamfer_m']}, {worth['emkd_m']}; D1 {worth['d1_psnr_db']} dB",
     ]
 

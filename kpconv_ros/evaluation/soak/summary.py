@@ -83,7 +83,7 @@ def cpu_share(samples: Samples, name: str) -> float | None:
     seen = [sample for sample in samples if name in sample["processes"]]
     if len(seen) < 2:
         return None
-    seconds = seen[-1]["seconds"] - seen[0]["seconds"]
+    seconds = float(seen[-1]["seconds"] - seen[0]["seconds"])
     before, after = (float(sample["processes"][name]["cpu_s"]) for sample in (seen[0], seen[-1]))
     return float(round((after - before) / seconds, 3))
 

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from kpconv_ros import cli
+from kpconv_ros.checkpoint import Manifest
 from kpconv_ros.codec.tile import TileContent, TileKey
 from kpconv_ros.config_io import ConfigError
 from kpconv_ros.evaluation.replay.offline_link import OfflineLink
@@ -53,7 +54,10 @@ def walls(seed=0, num_points=6000):
 def link():
     """A link over which a map has gone: it was given twice, the second time with more points."""
     configs = link_configs({"rate": str(RATE), "latent_model": "''"})
-    tally = ListeningTally(configs, "map", None, TileCodec())
+    manifest = Manifest(
+        "walls", "", "", ("unlabeled", "ground", "wall", "far wall"), ((0, 0, 0),) * 4, 1.0, 6.0, ("one",), 1.0
+    )
+    tally = ListeningTally(configs, "map", manifest, TileCodec())
     link = OfflineLink(tally)
     points, labels = walls()
     link.take_map(points[:4000], labels[:4000])
@@ -138,7 +142,10 @@ def test_distortion_is_that_of_trees_over_the_points_of_each_tile(link, figures)
         assert row["shown"] == pytest.approx((there < 0.5).mean(), abs=1e-3)
     mean = np.mean([row["chamfer_m"] for row in figures["tiles"]])
     assert figures["distortion"]["chamfer_m"]["mean"] == pytest.approx(mean)
-    assert figures["complete"] > 0.9 and figures["label_agreement"] > 0.9
+    nearest = cKDTree(got).query(sent)
+    agrees = (link.at_end[1][nearest[1]] == link.sent_map()[1])[nearest[0] < 0.5]
+    assert figures["shown"] == pytest.approx((nearest[0] < 0.5).mean(), abs=0.01) and figures["shown"] > 0.9
+    assert figures["label_agreement"] == pytest.approx(agrees.mean(), abs=0.01) and 0.5 < figures["label_agreement"] < 1
 
 
 def test_emkd_of_one_cell_is_the_earth_movers_distance():
@@ -158,7 +165,7 @@ def test_a_tile_that_did_not_arrive_is_not_shown():
     tally.see(*walls())
     tally.end(1.0, np.zeros((0, 3)), np.zeros(0, np.uint8))
     report = tally.report()
-    assert report["complete"] == 0.0 and report["label_agreement"] is None and report["bytes"] == 0
+    assert report["shown"] == 0.0 and report["label_agreement"] is None and report["bytes"] == 0
     assert {row["chamfer_m"] for row in report["tiles"]} == {None} and report["distortion"]["emkd_m"]["mean"] is None
     assert not tally.has_both_ends
 
@@ -189,8 +196,8 @@ def test_some_of_many_are_taken_evenly():
 
 
 def test_parameters_are_those_of_the_encoder_and_its_coders():
-    configs = link_configs({"rate": "9000.0", "burst": "5.0", "schedule.near": "12.0", "crossover": "0.5"})
-    assert (configs.encoder.rate, configs.encoder.schedule.near, configs.codec.crossover) == (9000.0, 12.0, 0.5)
+    configs = link_configs({"rate": "9000.0", "burst": "5.0", "schedule.near": "12.0", "crossover": "900"})
+    assert (configs.encoder.rate, configs.encoder.schedule.near, configs.codec.crossover) == (9000.0, 12.0, 900)
     with pytest.raises(ConfigError, match="unknown key 'bitrate'"):
         link_configs({"bitrate": "1.0"})
 
@@ -217,7 +224,8 @@ def test_a_recording_is_sent_offline(street, model, tmp_path, parts, capsys):
     assert list(report["scans"]) == (["segmentation"] if "segmentation" in parts else [])
     assert part["seconds"] == pytest.approx(2.7, abs=0.05) and part["bandwidth"]["cap_bytes_per_s"] == 7000
     assert 0 < part["bytes"] <= 0.9 * 7000 * 2.7 + 0.25 * 0.9 * 7000
-    assert part["complete"] > 0.5 and report["latency_ms"]["transmission"]["send"]["count"] >= 8
+    assert (part["label_agreement"] is None) == (part["source"] == "scans")
+    assert part["shown"] > 0.5 and report["latency_ms"]["transmission"]["send"]["count"] >= 8
     assert (tmp_path / "link.png").stat().st_size > 10_000
     assert "sent [bytes]" in capsys.readouterr().out
     assert 'id="bandwidth"' in (tmp_path / "report.html").read_text()

@@ -69,6 +69,12 @@ def test_a_drop_at_four_fifths_of_the_rate_is_not_flat(folder):
     assert not is_flat(summarise(notes_of(*two_hours(), dropped=1), folder))
 
 
+def test_the_log_of_a_run_that_goes_on_is_read_up_to_the_last_whole_line(folder):
+    with (folder / "published.log").open("a") as log:
+        log.write("9999 1")
+    assert summarise(notes_of(*two_hours()), folder)["scans"] == 55
+
+
 def test_the_command_sums_up_the_samples_of_a_killed_run(folder, tmp_path, capsys):
     lines = [{"kind": "rates", **notes_of().rates}, *({"kind": "sample", **each} for each in two_hours())]
     (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

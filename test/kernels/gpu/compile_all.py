@@ -19,7 +19,8 @@ from compiler import compiling
 
 from kpconv_ros.kernels import gpu
 from kpconv_ros.kernels.gpu import cells, finish, kernel_sum, neighbors, pooling, sampling, soft_projection, voxel_grid
-from kpconv_ros.kernels.gpu.voxel_map import VoxelMap
+from kpconv_ros.kernels.gpu.hash_table import HashTable
+from kpconv_ros.kernels.gpu.sphere_gains import sum_within
 
 HELPERS = {"_influences", "_kernel_points", "_find_ranges", "_look", "_offsets"}
 FLOATS = (torch.float32, torch.bfloat16)
@@ -56,10 +57,14 @@ def call_geometry() -> None:
         neighbors.find_nearest_few(points, keys, table, 0.1, most)
     counts = neighbors.count_neighbors(points, keys, table, 0.1)
     neighbors.list_neighbors(points, keys, table, 0.1, counts, 30)
-    voxels = VoxelMap.empty(1000, 5, points.device)
-    voxels.insert(torch.zeros_like(keys), torch.zeros(200, 5), 32.0)
-    voxels.find(torch.zeros_like(keys))
-    voxels.evict(torch.zeros(1000, dtype=torch.bool))
+    held = HashTable.empty(1000, points.device)
+    held.claim(torch.zeros_like(keys))
+    held.find(torch.zeros_like(keys))
+    held.fill(torch.zeros_like(keys))
+    places = torch.zeros(200, 3, dtype=torch.float64)
+    limit = torch.ones(1, dtype=torch.float64)
+    for is_tukey in (True, False):
+        sum_within(places[:16], places, clouds, torch.zeros(200), limit, is_tukey)
 
 
 def call_sampling() -> None:
