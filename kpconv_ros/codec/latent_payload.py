@@ -126,16 +126,24 @@ def pack_tile(tile: LatentTile, tables: LatentTables) -> bytes:
     return writer.finish()
 
 
-def size_of(tile: LatentTile, tables: LatentTables) -> float:
-    """Return the bytes that the payload takes without labels, but for the rounding at its end."""
-    parts = (
-        (np.array([tile.level]), even_frequencies(len(tables.numbers))),
-        (tile.classes, tables.classes[contexts_of(tile.classes)]),
-        _number_symbols(tile, tables),
-        _ground_symbols(tile, tables),
-    )
-    told = len(tile.parts) * _part_bits(tile.level, tables)
-    return (2 + told + sum(count_bits(*part) for part in parts)) / 8
+def size_of(tile: LatentTile, tables: LatentTables, place_bits: float | None = None) -> float:
+    """Return the bytes that the payload takes without labels, but for the rounding at its end.
+
+    Args:
+        tile: At any level.
+        tables: What both ends know.
+        place_bits: What :func:`count_place_bits` tells, where it is known: it is the same at each level.
+    """
+    bits = count_place_bits(tile, tables) if place_bits is None else place_bits
+    bits += count_bits(np.array([tile.level]), even_frequencies(len(tables.numbers)))
+    bits += len(tile.parts) * _part_bits(tile.level, tables) + count_bits(*_number_symbols(tile, tables))
+    return (2 + bits) / 8
+
+
+def count_place_bits(tile: LatentTile, tables: LatentTables) -> float:
+    """Return the bits that tell where the points are: classes and grounds."""
+    classes = count_bits(tile.classes, tables.classes[contexts_of(tile.classes)])
+    return classes + count_bits(*_ground_symbols(tile, tables))
 
 
 def unpack_tile(payload: bytes, tables: LatentTables, num_patches: int) -> LatentTile:

@@ -19,7 +19,7 @@ _FIRST, _RAISE = 1, 8  # of the counts
 
 
 class _Learned:
-    """How often each label followed each; the last row is for patches without a guess. Plain numbers: rows are short."""
+    """How often each label followed each; the last row is for patches without a guess."""
 
     def __init__(self, num_labels: int) -> None:
         self._counts = [[_FIRST] * num_labels for _ in range(num_labels + 1)]

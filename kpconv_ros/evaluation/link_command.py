@@ -7,6 +7,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +33,8 @@ from kpconv_ros.evaluation.thin_link import BURST_BYTES, Sample, check_can_link,
 from kpconv_ros.geometry.se3 import transform_points
 from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
 
+MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
+EXIT_TERMINATED = 143
 SPEED = 10.0  # m/s
 SCAN_RATE = 5.0  # Hz
 ALLOWED = 5.0  # s after passing
@@ -57,12 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", nargs="+", help="runs to make, of clean loss cut late restart clouds")
     parser.add_argument("--seed", type=int, default=0, help="of the street")
     parser.add_argument("--cores", type=int, nargs="+", help="to which all processes are bound (default: all)")
-    parser.add_argument("--out", type=Path, default=Path("out/link"), help="folder for logs, records and link.json")
+    parser.add_argument("--out", type=Path, default=Path("out/link"), help="folder for logs and records")
+    parser.add_argument("--results", type=Path, help="file of the figures (default: link.json there)")
+    parser.add_argument("--page", type=Path, help="page whose table is written anew, docs/map_link.md")
 
 
 def run(args: argparse.Namespace) -> int:
     """Drive, judge and print; 0 if no run was above the rate."""
     check_can_link()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))  # else the nodes would outlive the command
     if args.cores:
         os.sched_setaffinity(0, args.cores)
     reports = []
@@ -74,13 +81,32 @@ def run(args: argparse.Namespace) -> int:
             recorded = drive(course.source, incident, args.rate, folder.resolve(), 2 * ALLOWED)
             reports.append({"course": name, **report_of(recorded, course, args.rate)})
             print(line_of(reports[-1]), flush=True)
-    clouds = [] if args.only and "clouds" not in args.only else compare_clouds(args)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "link.json").write_text(
-        json.dumps({"runs": reports, "clouds": clouds}, indent=1) + "\n", encoding="utf-8"
-    )
-    print(f"\n{table_of(reports)}\nwritten: {args.out / 'link.json'}")
+    results = args.results or args.out / "link.json"
+    clouds = clouds_before(results) if args.only and "clouds" not in args.only else compare_clouds(args)
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps({"runs": reports, "clouds": clouds}, indent=1) + "\n", encoding="utf-8")
+    print(f"\n{table_of(reports)}\nwritten: {results}")
+    if args.page:
+        write_between_marks(args.page, table_of(reports))
     return int(any(not report["within_cap"] for report in reports))
+
+
+def clouds_before(results: Path) -> list[dict[str, Any]]:
+    """The rows of the scans themselves in an earlier file, if there is one."""
+    return list(json.loads(results.read_text(encoding="utf-8"))["clouds"]) if results.exists() else []
+
+
+def write_between_marks(page: Path, text: str) -> None:
+    """Write a text into a page in place of what stands between `MARKS`.
+
+    Raises:
+        ValueError: If the page has no such marks.
+    """
+    before, first, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    _, last, after = rest.partition(MARKS[1])
+    if not (first and last):
+        raise ValueError(f"{page}: got no lines {' and '.join(MARKS)}, expected both")
+    page.write_text(f"{before}{first}\n\n{text}\n\n{last}{after}", encoding="utf-8")
 
 
 def compare_clouds(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -214,9 +240,17 @@ def judged(results: list[TileResult]) -> dict[str, Any]:
     """What became of tiles: the allowed time after they were due, and at the end of the run."""
     if not results:
         return {"tiles": 0}
-    points, shown, agreement, chamfer, at_end, shown_at_end = (
+    points, shown, agreement, chamfer, at_end, shown_at_end, agreement_at_end = (
         np.array([getattr(result, name) for result in results])
-        for name in ("num_points", "shown", "agreement", "chamfer", "chamfer_at_end", "shown_at_end")
+        for name in (
+            "num_points",
+            "shown",
+            "agreement",
+            "chamfer",
+            "chamfer_at_end",
+            "shown_at_end",
+            "agreement_at_end",
+        )
     )
     delays = [result.delay for result in results]
     return {
@@ -227,11 +261,17 @@ def judged(results: list[TileResult]) -> dict[str, Any]:
         "points_shown": round(float((shown * points).sum() / points.sum()), 4),
         "chamfer_m": distortions_of(chamfer),
         "delay_s": quantiles_of(delays),
-        "label_agreement": round(float(np.average(agreement, weights=points * shown)), 3) if shown.any() else 0.0,
+        "label_agreement": mean_of(agreement, points * shown),
         "complete_at_the_end": round(float((at_end <= COMPLETE).mean()), 3),
         "fine_at_the_end": round(float((shown_at_end >= FINE).mean()), 3),
         "chamfer_at_the_end_m": distortions_of(at_end),
+        "label_agreement_at_the_end": mean_of(agreement_at_end, points * shown_at_end),
     }
+
+
+def mean_of(shares: Any, weights: Any) -> float:
+    """Weighted mean of shares; 0 where all weights are."""
+    return round(float(np.average(shares, weights=weights)), 3) if weights.any() else 0.0
 
 
 def distortions_of(chamfer: Any) -> list[float | None]:
@@ -266,7 +306,7 @@ def line_of(report: dict[str, Any]) -> str:
 def table_of(reports: list[dict[str, Any]]) -> str:
     """A table of all runs; tiles that the incident held up have a row of their own."""
     columns = (
-        *("run", "tiles", "complete in 5 s", "fine in 5 s", "points shown", "Chamfer, 95 % [m]", "labels"),
+        *("run", "tiles", "complete in 5 s", "fine in 5 s", "points shown", "Chamfer, 95 % [m]", "labels, at the end"),
         *("delay 95 % [s]", "complete, fine at the end", "Chamfer then, 95 % [m]"),
     )
     rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
@@ -283,7 +323,8 @@ def row_of(judged_tiles: dict[str, Any]) -> str:
     pairs = [", ".join(map(number_text, found[name])) for name in ("chamfer_m", "chamfer_at_the_end_m")]
     cells = (
         *(str(found["tiles"]), f"{found['complete_in_time']:.1%}", f"{found['fine_in_time']:.1%}"),
-        *(f"{found['points_shown']:.1%}", pairs[0], f"{found['label_agreement']:.1%}"),
+        *(f"{found['points_shown']:.1%}", pairs[0]),
+        f"{found['label_agreement']:.1%}, {found['label_agreement_at_the_end']:.1%}",
         *(number_text(found["delay_s"][2]), f"{found['complete_at_the_end']:.1%}, {found['fine_at_the_end']:.1%}"),
         pairs[1],
     )

@@ -74,7 +74,7 @@ class LinkRun:
     poses: Any = None
     """Time, x, y, z of the odometry, ``(P, 4)``."""
     encoder: dict[str, str] = field(default_factory=dict)
-    """What its diagnostics told at the end, of all its sessions: codes that were made, codes and bytes of each level."""
+    """What its diagnostics told at the end, of all its sessions: codes made, codes and bytes of each level."""
     cpu: dict[str, float] = field(default_factory=dict)
     """Seconds of a core that encoder and decoder took from the beginning of the drive, starting included."""
 

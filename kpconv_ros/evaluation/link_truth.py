@@ -62,6 +62,7 @@ class TileResult(NamedTuple):
     chamfer_at_end: float
     """Metres, of the last version."""
     shown_at_end: float
+    agreement_at_end: float
     agreement: float
     """Share of its shown points whose nearest decoded point has the same label, then."""
 
@@ -146,9 +147,9 @@ def judge_tile(tile: PassedTile, history: list[tuple[float, TileContent]], due: 
         if np.isinf(delay) and chamfer_at_end <= COMPLETE:
             delay = max(shown_at - due, 0.0)
     shown, agreement = _share_shown(tile.content, judged) if judged else (0.0, 0.0)
-    shown_at_end = _share_shown(tile.content, history[-1][1])[0] if history else 0.0
+    at_end = _share_shown(tile.content, history[-1][1]) if history else (0.0, 0.0)
     count = len(tile.content.points)
-    return TileResult(tile.key, count, due, False, delay, shown, chamfer, chamfer_at_end, shown_at_end, agreement)
+    return TileResult(tile.key, count, due, False, delay, shown, chamfer, chamfer_at_end, *at_end, agreement)
 
 
 def distortion_of(tile: PassedTile, shown: TileContent) -> float:

@@ -15,7 +15,7 @@ Key = tuple[int, int]
 WORTH_OF_POINTS = 0.25
 """Power of a tile's points that it is worth: nearer to its area (0) than to its points (1)."""
 
-NOTHING_YET = 10.0
+NOTHING_YET = 5.0
 """How much more the first code of a tile counts than its worth: what is not there at all misleads."""
 LEFT_TO_FINER = 0.3
 """Share of what is left of a tile's worth that a finer code leaves to the next."""
@@ -33,7 +33,9 @@ class TileScheduleConfig:
                             0.1, 100.0)  # fmt: skip
     min_change: float = param(0.1, "share of a tile's points below which a change alone is no reason to send", 0.0,
                               1.0)  # fmt: skip
-    code_cost: int = param(400, "bytes that a code counts beside its own: headers, and the time that it takes", 0, 100_000)
+    code_cost: int = param(
+        400, "bytes that a code counts beside its own: headers, and the time that it takes", 0, 100_000
+    )
     min_period: float = param(1.5, "least time between two codes of a tile [s]", 0.0, 1000.0)
 
 

@@ -70,7 +70,8 @@ class EncodeNode(ScanNode[EncodeConfig]):
     def load(self) -> None:
         """Join the link and make the pipeline ready."""
         config = self._settings.config
-        self.input_topic = "~/input/map" if config.input == "map" else "~/input/points"
+        self.input_is_kept = config.input == "map"
+        self.input_topic = "~/input/map" if self.input_is_kept else "~/input/points"
         self._classes, self._codec = link_classes(), make_codec(self._codec_settings.config)
         self._link = Link(self, config.link_domain)
         self._latents = self._link.publisher(self._classes.tile, "~/output/latents")

@@ -66,7 +66,8 @@ class AdaptiveSubscription:
 
     With ``reliability`` "auto" it subscribes best effort, which matches any publisher; when all publishers are reliable
     it subscribes again as reliable (big clouds get lost otherwise), and goes back when one is not. ROS 2's own
-    BEST_AVAILABLE decides once, before the publishers are known.
+    BEST_AVAILABLE decides once, before the publishers are known. With ``latched`` it also hears what such publishers
+    keep for those who come late, if all do.
     """
 
     def __init__(
@@ -77,10 +78,11 @@ class AdaptiveSubscription:
         callback: Callable[[Any], None],
         reliability: str = "auto",
         depth: int = INPUT_DEPTH,
+        latched: bool = False,
     ) -> None:
         """Subscribe; ``reliability`` is "auto", "reliable" or "best_effort"."""
         self._node, self._message_type, self._topic, self._callback = node, message_type, topic, callback
-        self._depth = depth
+        self._depth, self._latched, self._is_kept = depth, latched, False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
         self.reliable = reliability == "reliable"
         self._subscription = self._subscribe()
@@ -108,18 +110,27 @@ class AdaptiveSubscription:
         self._node.destroy_subscription(self._subscription)
 
     def _subscribe(self) -> Any:
-        qos = stream_qos(self.reliable, self._depth)
+        qos = latched_qos() if self._is_kept else stream_qos(self.reliable, self._depth)
         return self._node.create_subscription(self._message_type, self._topic, self._callback, qos)
 
     def _follow_publishers(self) -> None:
         reliabilities = self._publisher_reliabilities()
-        if not reliabilities or all(reliabilities) == self.reliable:
+        is_kept = all(reliabilities) and self._keep_for_late()
+        if not reliabilities or (all(reliabilities), is_kept) == (self.reliable, self._is_kept):
             return
         self._node.destroy_subscription(self._subscription)
-        self.reliable = all(reliabilities)
+        self.reliable, self._is_kept = all(reliabilities), is_kept
         self._subscription = self._subscribe()
         kind = "reliable" if self.reliable else "best effort"
         self._node.get_logger().info(f"{self.topic_name}: subscribed again as {kind}, as its publishers are")
+
+    def _keep_for_late(self) -> bool:
+        """Whether what all publishers keep for those who come late is wanted."""
+        infos = (
+            self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(self._topic)) if self._latched else []
+        )
+        kept = [info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for info in infos]
+        return bool(kept) and all(kept)
 
     def _publisher_reliabilities(self) -> list[bool]:
         infos = self._node.get_publishers_info_by_topic(self.topic_name)

@@ -31,7 +31,9 @@ class RecordMapConfig:
     """What to write."""
 
     output: str = param("", "file to write at the end (.npz)")
-    diagnosed: str = param("", "node whose last diagnostics of each session are written to a .json beside it; empty: none")
+    diagnosed: str = param(
+        "", "node whose last diagnostics of each session are written to a .json beside it; empty: none"
+    )
     tile_size: float = param(20.0, "edge of the parts into which the map is cut [m]", 1.0, 1000.0)
 
     def __post_init__(self) -> None:

@@ -80,6 +80,8 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
     """What the service ``~/reset`` answers."""
     input_topic = INPUT_TOPIC
     """Where the clouds come from."""
+    input_is_kept = False
+    """Whether a cloud that was published before counts too: a map, not a scan."""
 
     def __init__(
         self,
@@ -149,7 +151,9 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
     def listen(self) -> Input:
         """Subscribe to the clouds."""
         reliability = self._settings.config.input_reliability
-        return AdaptiveSubscription(self, PointCloud2, self.input_topic, self._on_cloud, reliability)
+        return AdaptiveSubscription(
+            self, PointCloud2, self.input_topic, self._on_cloud, reliability, latched=self.input_is_kept
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """What the diagnostics warn of, whatever the last scan was."""

@@ -29,8 +29,9 @@ class MapDecoderConfig:
     keep_after_restart: bool = param(
         True, "what came stays where a restarted sender has nothing new; false where its frame begins anew"
     )
-    silence: float = param(2.0, "time without messages after which the sender is asked to list all that it sent [s]", 0.1,
-                           3600.0)  # fmt: skip
+    silence: float = param(
+        2.0, "time without messages after which the sender is asked for a list of all [s]", 0.1, 3600.0
+    )
     request_after: float = param(0.25, "time for which a tile may be on its way before it is asked for [s]", 0.0, 60.0)
     request_again: float = param(1.5, "time after which it is asked for again [s]", 0.1, 600.0)
     request_tiles: int = param(60, "most tiles asked for at a time", 1, 200)

@@ -28,7 +28,7 @@ INDEX_TILES = 20  # in one index, about 80 bytes
 ALL_TILES = 200  # in one of those that list all, about a message
 LIMITED = 0.6
 """A code of a smaller share of its level's bytes was as fine as its coder can."""
-MEASURE_PERIOD = 1.0  # s
+MEASURE_PERIOD = 2.0  # s
 MEASURED_TILES = 50
 NEWS_REPEATS = 2  # indices that tell of what was sent; one may be lost
 
@@ -40,7 +40,9 @@ class MapEncoderConfig:
     voxel_size: float = param(0.2, "one point of each such voxel is kept; a part of 20 m without remainder [m]",
                               0.02, 2.0)  # fmt: skip
     max_range: float = param(40.0, "points farther than this from the sensor are left out [m]", 1.0, 1000.0, live=True)
-    levels: tuple[int, ...] = param((240, 1100, 2300, 4600), "most bytes of a tile's codes, coarse to fine", 64, 16000)
+    levels: tuple[int, ...] = param(
+        (128, 500, 1100, 2300, 4600), "most bytes of a tile's codes, coarse to fine", 64, 16000
+    )
     rate: float = param(64000.0, "hard cap of what is sent, headers included [bit/s]", 1000.0, 1e9)
     reserve: float = param(0.1, "share of the rate that is left to the middleware's own messages", 0.0, 0.9)
     max_message: int = param(1240, "most bytes of packets in a message, so that it stays below the MTU", 128, 60000)

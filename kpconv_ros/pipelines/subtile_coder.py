@@ -16,6 +16,7 @@ from kpconv_ros.codec.latent_payload import (
     LatentTables,
     LatentTile,
     classes_of,
+    count_place_bits,
     counts_of,
     levels_of,
     most_of,
@@ -92,16 +93,13 @@ class SubtileCoder:
             None if it does not fit.
         """
         has_labels = max_bytes >= self.config.least_bytes and bool(content.labels.any())
-        for_codes = max_bytes - has_labels * self.config.label_bytes
-        codes = self._fit_level(self._guess(_reach(split_tile(content.points, self._tables.side))), for_codes)
+        codes = self._guess(_reach(split_tile(content.points, self._tables.side)))
         if not in_part and size_of(self._round(codes, 0), self._tables) > max_bytes:
             return None
         if self.config.steps:
-            codes = self._fit_level(self._descend(codes), for_codes)
-        labels = None
-        if has_labels:
-            labels = self._label_patches(self._round(codes, codes.tile.level), content)
-            codes = self._fit_level(codes, max_bytes - int(count_label_bits(labels) / 8))
+            codes = self._descend(self._fit_level(codes, max_bytes - has_labels * self.config.label_bytes))
+        labels = self._label_patches(self._round(codes, codes.tile.level), content) if has_labels else None
+        codes = self._fit_level(codes, max_bytes - (0 if labels is None else int(count_label_bits(labels) / 8)))
         for level in range(codes.tile.level, -1, -1):
             payload = pack_tile(self._round(codes, level)._replace(labels=labels), self._tables)
             if len(payload) <= max_bytes:
@@ -171,9 +169,10 @@ class SubtileCoder:
     def _fit_level(self, codes: Codes, max_bytes: int) -> Codes:
         """Return the codes at the finest level whose bytes fit, the coarsest if none does."""
         low, high = 0, len(self._tables.numbers) - 1
+        places = count_place_bits(codes.tile, self._tables)
         while low < high:
             middle = (low + high + 1) // 2
-            fits = size_of(self._round(codes, middle), self._tables) <= max_bytes
+            fits = size_of(self._round(codes, middle), self._tables, places) <= max_bytes
             low, high = (middle, high) if fits else (low, middle - 1)
         return codes._replace(tile=codes.tile._replace(level=low))
 

@@ -17,7 +17,7 @@ from kpconv_ros.codec.tile import TileCoder, TileContent
 from kpconv_ros.config_io import param
 
 DEFAULT_LATENT_MODEL = "street_tiles"
-COMPARED_BYTES = 600  # of a code; of longer ones above the crossover Draco's is nearer
+COMPARED_BYTES = 200  # of a code; of longer ones above the crossover Draco's is nearer
 MEASURED_POINTS = 2000  # of a tile, from which its distortion is measured in each direction
 
 

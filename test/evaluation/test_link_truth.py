@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from kpconv_ros.codec.tile import TileContent, TileKey
-from kpconv_ros.evaluation.link_command import distortions_of, flows_again, judged, quantiles_of
+from kpconv_ros.evaluation.link_command import (
+    clouds_before,
+    distortions_of,
+    flows_again,
+    judged,
+    quantiles_of,
+    write_between_marks,
+)
 from kpconv_ros.evaluation.link_run import summed
 from kpconv_ros.evaluation.link_truth import COMPLETE, PassedTile, PlacedScan, judge_tile, judge_tiles, passed_tiles
 from kpconv_ros.evaluation.thin_link import Sample, most_in_a_second
@@ -61,7 +68,7 @@ def test_what_was_seen_after_passing_is_no_error():
 
 def test_a_tile_that_never_came_has_no_delay_that_is_finite():
     tile = PassedTile(TileKey(0, 0), np.zeros(3), content(), content())
-    assert judge_tile(tile, [], 0.0, 5.0)[4:] == (np.inf, 0.0, np.inf, np.inf, 0.0, 0.0)
+    assert judge_tile(tile, [], 0.0, 5.0)[4:] == (np.inf, 0.0, np.inf, np.inf, 0.0, 0.0, 0.0)
     far = judge_tile(tile, [(1.0, content(shift=0.6))], 0.0, 5.0)
     assert far.shown == 0.0 and far.chamfer == pytest.approx(0.6) and far.delay == np.inf
     near = judge_tile(tile, [(1.0, content(shift=0.39))], 0.0, 5.0)
@@ -123,3 +130,19 @@ def test_sessions_of_an_encoder_are_added_up():
     }
     expected = {"encoded": "7 codes", "level_0": "3 codes, 500 bytes", "level_1": "1 codes, 900 bytes"}
     assert summed(sessions) == expected
+
+
+def test_the_table_of_a_page_is_written_anew(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- results: begin -->\nold\n<!-- results: end -->\nb\n")
+    write_between_marks(page, "| new |")
+    assert page.read_text() == "a\n<!-- results: begin -->\n\n| new |\n\n<!-- results: end -->\nb\n"
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="expected both"):
+        write_between_marks(page, "x")
+
+
+def test_rows_of_clouds_stay_where_they_are_not_measured_again(tmp_path):
+    assert clouds_before(tmp_path / "none.json") == []
+    (tmp_path / "link.json").write_text('{"runs": [], "clouds": [{"codec": "raw"}]}')
+    assert clouds_before(tmp_path / "link.json") == [{"codec": "raw"}]

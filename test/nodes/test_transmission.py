@@ -87,6 +87,13 @@ class Operator(Listener):
         )
         self.maps.publish(message)
 
+    def latch_map(self, points, labels):
+        """Publish a map once, as `segment` does: who comes later gets it."""
+        self._latched = self.node.create_publisher(PointCloud2, "/encode/input/map", latched_qos())
+        self.node.destroy_publisher(self.maps)
+        header = Header(stamp=stamp_of(self._stamp), frame_id="odom")
+        self._latched.publish(packed_message(pack_xyz(points, label=labels), header, True))
+
     def send_scan(self, points, labels, x):
         """A scan of a sensor at ``x`` of a frame named odom."""
         self._stamp += 0.1
@@ -228,6 +235,28 @@ def test_what_is_no_packet_is_refused_and_told(operator, start):
     values = operator.last_status()[1]
     assert "checksum" in values["last_error"] and int(values["packets_refused"]) > 0
     assert values["tiles"] == "0" and not operator.heard[MAP]
+
+
+def test_a_receiver_with_other_weights_says_so_and_shows_nothing(operator, start):
+    points, labels = street()
+    start(EncodeNode, **{**FAST, "levels": [128]})
+    start(DecodeNode, latent_model="street_tiles_kitti", **QUICK)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        operator.send_map(points, labels)
+        time.sleep(0.2)
+        if any("same weights" in str(message.status[0].values) for message in list(operator.heard["/diagnostics"])):
+            break
+    values = operator.last_status()[1]
+    assert "sender and receiver need the same weights" in values["last_error"] and values["tiles"] == "0"
+    assert not any(len(read_points(message).xyz) for message in operator.heard[MAP])
+
+
+def test_an_encoder_that_starts_later_takes_the_map_that_was_published_before(operator, start):
+    points, labels = street()
+    operator.latch_map(points, labels)
+    start(EncodeNode, **FAST), start(DecodeNode, **QUICK)
+    operator.wait_until_shown(points, labels, lambda: None)
 
 
 def test_in_a_domain_of_its_own_the_link_alone_is_announced(operator, start):

@@ -307,27 +307,40 @@ def test_after_a_silence_all_is_listed_at_once():
     assert not scene.decoder.missing(scene.now + 60.1).everything  # asked once
 
 
-def test_the_coder_is_picked_by_the_bytes():
+def test_the_coder_is_picked_by_the_bytes_a_point():
     tile = TileContent(np.random.default_rng(0).uniform(0, 20, (4000, 3)).astype(np.float32), np.ones(4000, np.uint8))
     low, high = OtherCoder(2), OtherCoder(3, least=600)
-    codec = TileCodec([low, high], crossover=800)
-    assert codec.encode(tile, 700).coder is low and not codec.encode(tile, 700).is_finest
+    codec = TileCodec([low, high], crossover=0.2)
+    assert codec.encode(tile, 700).coder is low and not codec.encode(tile, 700).is_finest  # 0.175 bytes a point
     coded = codec.encode(tile, 900)
     assert coded.coder is high and coded.is_finest and len(coded.payload) <= 900
-    assert TileCodec([low, high], crossover=100).encode(tile, 500).coder is low  # above it, but the other one cannot
+    assert TileCodec([low, high], crossover=0.1).encode(tile, 500).coder is low  # above, but the other one cannot
     assert codec.encode(tile, 10) is None
 
 
-def test_of_tiles_with_few_points_the_nearest_code_is_taken():
+def test_of_short_codes_of_tiles_with_few_points_the_nearest_is_taken():
     class Shifted(OtherCoder):
         def decode(self, payload):
             content = super().decode(payload)
             return TileContent(content.points + np.float32([0, 0, 1]), content.labels)
 
-    points = np.random.default_rng(0).uniform(0, 20, (300, 3)).astype(np.float32)
-    tile, right = TileContent(points, np.ones(300, np.uint8)), OtherCoder(3)
-    assert TileCodec([Shifted(2), right], crossover=800).encode(tile, 700).coder is right
-    assert TileCodec([right, Shifted(2)], crossover=800).encode(tile, 700).coder is right
+    points = np.random.default_rng(0).uniform(0, 20, (60, 3)).astype(np.float32)
+    tile, right = TileContent(points, np.ones(60, np.uint8)), OtherCoder(3)
+    for coders in ([Shifted(2), right], [right, Shifted(2)]):
+        assert TileCodec(coders, crossover=0.1).encode(tile, 190).coder is right
+
+
+def test_where_latents_say_no_more_the_next_level_is_taken():
+    class Latents(OtherCoder):
+        def encode(self, content, max_bytes):
+            return super().encode(content, min(max_bytes, 250))
+
+    scene = Scene(codecs=[TileCodec([Latents(2), DracoCoder()], crossover=1.0)] * 2).run(1.0).run(15.0, drives=False)
+    levels = {key: (tile.level, tile.coder) for key, tile in scene.encoder.sent.items()}
+    assert (2, "draco") in levels.values() and not any(
+        level == 1 and coder != "draco" for level, coder in levels.values()
+    )
+    assert not scene.errors and scene.all_is_there()
 
 
 def test_coders_need_numbers_of_their_own():
