@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a live view showed, read from the file that Rerun wrote, and a place to serve it."""
 
+from collections import Counter
+
 import numpy as np
 from rerun.chunk import RrdReader
 
@@ -24,6 +26,15 @@ def shown_in(path):
         below = [name for name in shown if name.startswith(entity + "/") and values["is_recursive"][0]]
         shown.update(dict.fromkeys([entity, *below], {}))
     return shown
+
+
+def times_drawn(path):
+    """How often each entity was drawn, clearing left out."""
+    drawn = Counter()
+    for chunk in RrdReader(path).stream():
+        is_clear = any(name.startswith("Clear:") for name in chunk.to_record_batch().schema.names)
+        drawn[chunk.entity_path] += 0 if is_clear else chunk.num_rows
+    return drawn
 
 
 def positions_in(shown, entity):

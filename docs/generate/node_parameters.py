@@ -18,7 +18,7 @@ from kpconv_ros.nodes.register_config import RegisterConfig
 from kpconv_ros.nodes.replay_node import ReplayConfig
 from kpconv_ros.nodes.segment_config import SegmentConfig
 from kpconv_ros.nodes.simulate_node import SimulateNodeConfig
-from kpconv_ros.pipelines.live_segmenter import LiveSegmenterConfig
+from kpconv_ros.pipelines.scan_map import LiveSegmenterConfig
 from kpconv_ros.pipelines.map_decoder import MapDecoderConfig
 from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
 from kpconv_ros.pipelines.map_registration import MapRegistrarConfig

@@ -135,9 +135,7 @@ class EncodeNode(ScanNode[EncodeConfig]):
         points, position, frame, beginning = self._place(cloud, message)
         stamp = seconds_of(message.header.stamp)
         assert self._encoder is not None
-        is_emptied = self._poses is None and not len(points) and self._encoder.num_tiles() > 0  # its maker began anew
-        has_changed = (frame, beginning) != (self._frame or frame, self._beginning)
-        was_reset = is_emptied or has_changed or stamp < self._stamp - TIME_JUMP
+        was_reset = stamp < self._stamp - TIME_JUMP or (frame, beginning) != (self._frame or frame, self._beginning)
         if was_reset:
             self._begin_map()
         self._stamp, self._frame, self._beginning = stamp, frame, beginning
@@ -179,7 +177,19 @@ class EncodeNode(ScanNode[EncodeConfig]):
         if not keys:
             self._encoder.announce_all()
 
+    def _forget_map(self) -> None:
+        """Begin anew, if anything is there."""
+        if self._encoder is not None and self._encoder.num_tiles():
+            self._begin_map()
+
     # --- in the executor's and the link's threads
+
+    def _on_cloud(self, message: PointCloud2) -> None:
+        """An empty map tells that its frame begins anew, which no newer map may cover up."""
+        if self._settings.config.input == "map" and not message.width * message.height and self.worker is not None:
+            self.worker.slot.clear()
+            self._do(self._forget_map)
+        super()._on_cloud(message)
 
     def _send_soon(self) -> None:
         if self.worker is not None and self._settings.config.enabled and has_listener(self._latents):

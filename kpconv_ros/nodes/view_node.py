@@ -94,7 +94,8 @@ class ViewNode(Node):
         check_ports(address, (port, port + 1, port + 2))
         self._scene = Scene(self.config)
         self._closers.append(self._scene.close)
-        self._closers.append(PageServer(address, port, self._scene.classes, self._set_hidden).close)
+        page = PageServer(address, port, self._scene.classes, self._set_hidden, self._redraw)
+        self._closers.append(page.close)
         url = f"http://{'localhost' if address in ('127.0.0.1', '0.0.0.0') else address}:{port}"
         self.get_logger().info(f"live view on {url}")
         if self.config.open_browser and not webbrowser.open(url):
@@ -189,6 +190,10 @@ class ViewNode(Node):
         for node, status in found.items():
             for entity, value in self._bandwidth.curves(node, status).items():
                 self._scene.draw_number(entity, value)
+
+    def _redraw(self) -> None:
+        """A browser opened the page, in a thread of the page's."""
+        self._worker.call(self._scene.redraw)
 
     def _set_hidden(self, label: int, hidden: bool) -> None:
         """A click on the legend, in a thread of the page's."""

@@ -45,6 +45,7 @@ class PageServer:
         port: int,
         classes: Callable[[], Sequence[ClassEntry]],
         set_hidden: Callable[[int, bool], None],
+        on_opened: Callable[[], object],
     ) -> None:
         """Begin to serve.
 
@@ -53,13 +54,14 @@ class PageServer:
             port: Of the page; the data come from the next, Rerun's files from the one after.
             classes: Gives the legend.
             set_hidden: Hides the class of a label, or shows it.
+            on_opened: Called when a browser opens the viewer.
 
         Raises:
             ViewError: If the page cannot be served there.
         """
         import rerun
 
-        self._classes, self._set_hidden = classes, set_hidden
+        self._classes, self._set_hidden, self._on_opened = classes, set_hidden, on_opened
         self._page = PAGE.read_text(encoding="utf-8").replace("DATA_PORT", str(port + 1)).encode()
         self._files = f"http://127.0.0.1:{port + 2}"
         try:
@@ -129,6 +131,7 @@ class PageServer:
         with source:
             kind = source.headers.get("Content-Type", "application/octet-stream")
             if not name:
+                self._on_opened()
                 answer(handler, keep_here(source.read()), kind)
                 return
             handler.send_response(200)

@@ -70,12 +70,19 @@ class Scene:
         self._hidden: set[int] = set()
         self._drawn: dict[str, dict[int, NDArray[np.float32]]] = {layer: {} for layer in SIZES}
         self._way: deque[NDArray[np.float64]] = deque(maxlen=config.path_points)
+        self._seen: dict[tuple[str, ...], rr.AsComponents] = {}  # what there is to see now, by entity; not the curves
 
     def close(self) -> None:
         """Write what waits, unless a browser is too slow to take it, and end."""
         with contextlib.suppress(RuntimeError, TimeoutError):
             self._recording.flush(timeout_sec=CLOSE_PATIENCE)
         self._recording.disconnect()
+
+    def redraw(self) -> None:
+        """Draw again what there is to see, for a browser that comes: what is kept for it may not reach so far back."""
+        self._tell_time()
+        for entity, drawn in self._seen.items():
+            self._recording.log(list(entity), drawn)
 
     def set_classes(self, names: Mapping[int, str], colors: Mapping[int, tuple[int, int, int]]) -> None:
         """Say what labels mean, also of what is drawn already; colours are red, green, blue, 0-255."""
@@ -84,7 +91,7 @@ class Scene:
         self._tell_time()
         for layer, parts in self._drawn.items():
             for label in parts:
-                self._recording.log(self._entity(layer, label), rr.Clear(recursive=False))
+                self._clear(*self._entity(layer, label))
         self._names, self._colors = dict(names), dict(colors)
         for layer, parts in self._drawn.items():
             for label, part in parts.items():
@@ -127,8 +134,8 @@ class Scene:
         self._tell_time()
         self._enter(frame, ALONE if T_map_sensor is None else POSED)
         pose = np.eye(4) if T_map_sensor is None else T_map_sensor
-        for entity in ("world/scan", "world/sensor"):
-            self._recording.log(entity, rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
+        for entity in ("scan", "sensor"):
+            self._log(rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]), "world", entity)
         self._draw_cloud("scan", points, labels, self._config.scan_points)
         if T_map_sensor is not None:
             self._go_to(pose[:3, 3].copy())
@@ -161,7 +168,7 @@ class Scene:
     def draw_text(self, text: str) -> None:
         """Show a text (Markdown) in place of the last."""
         self._tell_time()
-        self._recording.log("diagnostics", rr.TextDocument(text, media_type=rr.MediaType.MARKDOWN))
+        self._log(rr.TextDocument(text, media_type=rr.MediaType.MARKDOWN), "diagnostics")
 
     def _tell_time(self) -> None:
         self._recording.set_time(TIMELINE, timestamp=time.time())
@@ -174,6 +181,7 @@ class Scene:
             if self.frame and rank < self._rank:
                 raise ViewError(f"got a scan in frame '{frame}' without a pose, expected one in '{self.frame}'")
             self._recording.log("world", rr.Clear(recursive=True))
+            self._seen = {entity: drawn for entity, drawn in self._seen.items() if entity[0] != "world"}
             self._drawn = {layer: {} for layer in SIZES}
             self._way.clear()
             self.frame, self._rank = frame, rank
@@ -186,7 +194,7 @@ class Scene:
         finite = np.isfinite(points).all(axis=1)
         parts = split_by_label(points[finite], of_points[finite])
         for label in set(self._drawn[layer]) - set(parts):
-            self._recording.log(self._entity(layer, label), rr.Clear(recursive=False))
+            self._clear(*self._entity(layer, label))
         self._drawn[layer] = parts
         for label, part in parts.items():
             if label not in self._hidden:
@@ -195,14 +203,14 @@ class Scene:
     def _log_part(self, layer: str, label: int, points: NDArray[np.float32]) -> None:
         entity = self._entity(layer, label)
         if label in self._hidden:
-            self._recording.log(entity, rr.Clear(recursive=False))
+            self._clear(*entity)
             return
         size = rr.Radius.ui_points(SIZES[layer] / 2)
-        self._recording.log(entity, rr.Points3D(points, colors=self._color(label), radii=size))
+        self._log(rr.Points3D(points, colors=self._color(label), radii=size), *entity)
 
     def _draw_line(self, name: str, positions: Any, color: tuple[int, int, int]) -> None:
         line = rr.LineStrips3D([np.asarray(positions)], colors=color, radii=rr.Radius.ui_points(1.5))
-        self._recording.log(f"world/{name}", line)
+        self._log(line, "world", name)
 
     def _go_to(self, place: NDArray[np.float64]) -> None:
         step = float(np.linalg.norm(place - self._way[-1])) if self._way else np.inf
@@ -212,8 +220,16 @@ class Scene:
             self._way.append(place)
             self._draw_line("way", list(self._way), WAY_COLOR)
 
-    def _entity(self, layer: str, label: int) -> list[object]:
-        return ["world", layer, self._name(label)]
+    def _log(self, drawn: rr.AsComponents, *entity: str) -> None:
+        self._recording.log(list(entity), drawn)
+        self._seen[entity] = drawn
+
+    def _clear(self, *entity: str) -> None:
+        self._recording.log(list(entity), rr.Clear(recursive=False))
+        self._seen.pop(entity, None)
+
+    def _entity(self, layer: str, label: int) -> tuple[str, ...]:
+        return ("world", layer, self._name(label))
 
     def _name(self, label: int) -> str:
         return "points" if label == NO_LABEL else self._names.get(label, f"label {label}")

@@ -42,7 +42,7 @@ def test_the_live_view_is_off_by_default_and_is_started_by_the_shared_function(p
     arguments, tree = arguments_of(path), ast.parse(path.read_text())
     assert arguments["viewer"][0].value == "false" and "viewer_params_file" in arguments
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "viewer"]
-    assert len(calls) == (0 if path.name.startswith("demo") else 1)  # demo passes its arguments on to segment
+    assert len(calls) == (0 if path.name.startswith(("demo", "perception")) else 1)  # these pass it on to segment
     assert {keyword.arg for call in calls for keyword in call.keywords} <= set(TOPICS)
 
 

@@ -78,7 +78,7 @@ def test_a_round_of_spheres_is_picked_one_after_the_other_and_stops_at_what_is_a
     ours = voting.voting
     for each in (one_by_one, voting):
         each.insert(scene(500), None, 0.0, np.zeros(3))
-    expected = [one_by_one.pick() for _ in range(4)]
+    expected = [*(one_by_one.pick() for _ in range(3)), one_by_one.propose_sphere()]
     sizes = [len(picked.sphere.voxels) for picked in expected]
     first = ours.pick(3, math.inf)
     assert first.sizes == sizes[:3] and len(first.rows) == sum(sizes[:3])
@@ -87,13 +87,15 @@ def test_a_round_of_spheres_is_picked_one_after_the_other_and_stops_at_what_is_a
     assert first.spheres.tolist() == np.repeat(np.arange(3), sizes[:3]).tolist()
     assert ours.pick(4, sizes[3] - 1) is None  # it stays the next
     cut = ours.pick(4, 0.0, first_cap=30)  # the first is run whatever is affordable, but cut
+    fourth = one_by_one.propose_sphere(30)
     assert cut.sizes == [30]
-    np.testing.assert_allclose(cut.centers[0].cpu(), expected[3].center)
+    np.testing.assert_allclose(cut.centers[0].cpu(), fourth.center)
+    np.testing.assert_array_equal(cut.rows.cpu(), fourth.sphere.voxels)
 
 
 def test_each_place_is_tested_as_often_as_asked_and_evenly_in_rounds() -> None:
     config = dataclasses.replace(CONFIG, potential_memory=math.inf, max_potential=3.0, max_sphere_points=1000)
-    x, y = np.meshgrid(np.arange(-3, 3, 0.2), np.arange(-3, 3, 0.2))
+    x, y = np.meshgrid(np.arange(-2, 2, 0.2), np.arange(-2, 2, 0.2))
     voting = make_voting("device", config, 3)
     voting.insert(np.stack([x.ravel(), y.ravel(), 0 * x.ravel()], axis=1), None, 0.0, np.zeros(3))
     num_spheres = 0

@@ -209,6 +209,7 @@ def test_an_empty_map_tells_that_its_frame_begins_anew(operator, start):
     moved = points + np.float32([200.0, 0.0, 0.0])
     operator.wait_until_shown(points, labels, lambda: operator.send_map(points, labels))
     operator.send_map(points[:0], labels[:0])
+    time.sleep(0.3)  # DDS keeps the newest message alone
     shown = operator.wait_until_shown(moved, labels, lambda: operator.send_map(moved, labels))
     assert read_points(shown).xyz[:, 0].min() > 150.0  # nothing is left of what lay there before
 

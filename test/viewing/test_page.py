@@ -34,7 +34,7 @@ def view():
     points = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3).astype(np.float32)
     scene.draw_scan(points, np.where(points[:, 1] > 0, 1, 2).astype(np.uint8), np.eye(4), "odom")
     scene.draw_number("latency/segment/total", 41.5)
-    server = PageServer("127.0.0.1", port, scene.classes, scene.set_hidden)
+    server = PageServer("127.0.0.1", port, scene.classes, scene.set_hidden, scene.redraw)
     yield f"http://127.0.0.1:{port}/", scene
     server.close()
     scene.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rerun")
-from live_view import free_port, positions_in, shown_in  # noqa: E402
+from live_view import free_port, positions_in, shown_in, times_drawn  # noqa: E402
 
 from kpconv_ros.viewing.config import ViewConfig  # noqa: E402
 from kpconv_ros.viewing.error import ViewError  # noqa: E402
@@ -127,6 +127,23 @@ def test_what_cannot_be_laid_on_the_rest_is_refused(make_scene):
     scene.draw_map("received", POINTS, LABELS, "map")
     shown = end()
     assert shown["/world/map/road"] == {} and len(positions_in(shown, "/world/received/road")) == 6
+
+
+def test_what_is_seen_is_drawn_again_for_a_browser_that_comes(make_scene, tmp_path):
+    scene, end = make_scene()
+    scene.draw_scan(POINTS, LABELS, pose_at(5.0), "lidar")
+    scene.draw_scan(POINTS[:1], LABELS[:1], pose_at(5.0), "odom")
+    scene.draw_map("map", POINTS, LABELS, "odom")
+    scene.set_hidden(2, True)
+    scene.draw_text("all well")
+    before = len(scene.classes())
+    scene.redraw()
+    assert len(scene.classes()) == before
+    shown = end()
+    drawn = times_drawn(tmp_path / "seen.rrd")
+    assert drawn["/world/map/road"] == drawn["/world/way"] - 1 == drawn["/diagnostics"] == 2
+    assert drawn["/world/scan/unlabeled"] == 1  # of the frame before
+    assert shown[r"/world/map/traffic\/sign"] == {}
 
 
 def test_curves_and_texts_are_drawn(make_scene):

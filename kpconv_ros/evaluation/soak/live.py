@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,7 @@ def run_soak(
         recording: What is played.
         options: Parts, models, parameters, and the folder for logs.
         rate: Of the scans [Hz]; None: the highest that holds.
-        hours: How long.
+        hours: How long, in hours of scans.
         period: Between two looks at the processes, seconds.
         with_map_link: Whether the map is also encoded and decoded.
         file: What is found is noted there.
@@ -59,9 +60,10 @@ def run_soak(
             raise SoakError("no rate held, so there is none to go on with; --rate names one")
         with ProcessSampler(lambda: session.pids, file, period):
             log = str(options.out.resolve() / PUBLISHED_LOG)
-            factor = float(found.held / recorded_rate)
-            arguments = replay_arguments(options, len(nodes), log=log, loop=True, stamps_go_on=True, rate=factor)
-            session.play("replay", arguments, 3600.0 * hours, waits_for_scan=False)
+            factor, num_scans = float(found.held / recorded_rate), math.ceil(3600.0 * hours * found.held)
+            endless = {"loop": True, "stamps_go_on": True, "max_clouds": num_scans}
+            arguments = replay_arguments(options, len(nodes), log=log, rate=factor, **endless)
+            session.play("replay", arguments, waits_for_scan=False)
         session.finish()
 
 

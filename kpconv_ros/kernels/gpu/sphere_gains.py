@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK = 256  # places looked at by one program, for all candidates
+BLOCK = 64  # places looked at by one program, for all candidates
 
 
 @triton.jit

@@ -145,7 +145,7 @@ def test_distortion_is_that_of_trees_over_the_points_of_each_tile(link, figures)
     nearest = cKDTree(got).query(sent)
     agrees = (link.at_end[1][nearest[1]] == link.sent_map()[1])[nearest[0] < 0.5]
     assert figures["shown"] == pytest.approx((nearest[0] < 0.5).mean(), abs=0.01) and figures["shown"] > 0.9
-    assert figures["label_agreement"] == pytest.approx(agrees.mean(), abs=0.01) and 0.5 < figures["label_agreement"] < 1
+    assert figures["label_agreement"] == pytest.approx(agrees.mean(), abs=0.01) and figures["label_agreement"] > 0.5
 
 
 def test_emkd_of_one_cell_is_the_earth_movers_distance():
@@ -158,6 +158,8 @@ def test_emkd_of_one_cell_is_the_earth_movers_distance():
     scores = score_tile(TileContent(points, labels), TileContent(decoded, labels), 0.5, with_emkd=True)
     assert scores["emkd_m"] == pytest.approx(costs[rows, columns].mean(), rel=1e-4)
     assert scores["agreement"] == 1.0
+    decoded = TileContent(points, np.repeat([0, 1], [150, 50]).astype(np.uint8))
+    assert score_tile(TileContent(points, labels), decoded, 0.5, with_emkd=False)["agreement"] == 0.75
 
 
 def test_a_tile_that_did_not_arrive_is_not_shown():
@@ -196,8 +198,8 @@ def test_some_of_many_are_taken_evenly():
 
 
 def test_parameters_are_those_of_the_encoder_and_its_coders():
-    configs = link_configs({"rate": "9000.0", "burst": "5.0", "schedule.near": "12.0", "crossover": "900"})
-    assert (configs.encoder.rate, configs.encoder.schedule.near, configs.codec.crossover) == (9000.0, 12.0, 900)
+    configs = link_configs({"rate": "9000.0", "burst": "5.0", "schedule.near": "12.0", "latent_model": "mine"})
+    assert (configs.encoder.rate, configs.encoder.schedule.near, configs.codec.latent_model) == (9000.0, 12.0, "mine")
     with pytest.raises(ConfigError, match="unknown key 'bitrate'"):
         link_configs({"bitrate": "1.0"})
 
@@ -216,7 +218,9 @@ def test_a_map_is_not_sent_without_poses_nor_in_mode_rate(street):
 def test_a_recording_is_sent_offline(street, model, tmp_path, parts, capsys):
     pytest.importorskip("plotly")
     words = ["--parts", parts, "--model", str(model), "--out", str(tmp_path), "--tail", "2"]
-    assert cli.main(["evaluate", str(street), *words, "--transmit", "rate:=56000.0", "--transmit", "burst:=0.25"]) == 0
+    for parameter in ("rate:=56000.0", "burst:=0.25", "latent_model:=''"):  # latents would take most of the time
+        words += ["--transmit", parameter]
+    assert cli.main(["evaluate", str(street), *words]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     jsonschema.validate(report, json.loads(SCHEMA_FILE.read_text()))
     part = report["transmission"]

@@ -20,7 +20,7 @@ def test_a_soak_of_seconds_has_all_figures(tmp_path, monkeypatch, capsys):
     figures = json.loads((out / "soak.json").read_text())
     assert status in (0, 1) and figures["ended"] == "as planned"  # a machine that is busy drops scans
     assert figures["rate_hz"] == 8.0 and figures["scans_at_80_percent"] == 40
-    assert figures["hours"] == pytest.approx(0.0017, abs=0.0005) and figures["samples"] >= 8
+    assert figures["hours"] > 0.0016 and figures["samples"] >= 8
     assert {"register", "record_outputs", "replay"} == set(figures["memory_growth"])
     assert figures["memory_mb"]["register"][0] > 50 and figures["threads"]["register"][0] > 1
     assert figures["scans"] > 0 and figures["dropped_share"]["registration"] < 1.0
