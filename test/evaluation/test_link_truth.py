@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 
 from kpconv_ros.codec.tile import TileContent, TileKey
-from kpconv_ros.evaluation.link_command import (
-    clouds_before,
-    distortions_of,
-    flows_again,
-    judged,
-    quantiles_of,
-    write_between_marks,
-)
+from kpconv_ros.evaluation.link_command import clouds_before
+from kpconv_ros.evaluation.link_report import distortions_of, flows_again, judged, quantiles_of, write_between_marks
 from kpconv_ros.evaluation.link_run import summed
 from kpconv_ros.evaluation.link_truth import COMPLETE, PassedTile, PlacedScan, judge_tile, judge_tiles, passed_tiles
 from kpconv_ros.evaluation.thin_link import Sample, most_in_a_second

@@ -13,7 +13,7 @@ from kpconv_ros.evaluation.live_run import Scalar, ros_parameters
 from kpconv_ros.evaluation.replay.options import EvaluateOptions
 from kpconv_ros.evaluation.score_odometry import register_arguments
 from kpconv_ros.pipelines.live_segmenter import LiveSegmenterConfig
-from kpconv_ros.pipelines.tile_codec import TileEncodingConfig
+from kpconv_ros.pipelines.tile_codec import TileCodecConfig
 
 PART_OF_NODE = {
     "segment": "segmentation",
@@ -97,7 +97,7 @@ def _encode_arguments(options: EvaluateOptions, pose_source: str, first: Recorde
 
 
 def _decode_arguments(options: EvaluateOptions) -> tuple[str, ...]:
-    of_codec = {field.name for field in dataclasses.fields(TileEncodingConfig)}
+    of_codec = {field.name for field in dataclasses.fields(TileCodecConfig)}
     shared = {name: text for name, text in options.transmit.items() if name in of_codec}
     return ("-r", "~/input/latents:=/encode/output/latents", *_words(shared))
 
