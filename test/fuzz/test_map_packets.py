@@ -20,6 +20,7 @@ from kpconv_ros.codec.draco_coder import DracoCoder  # noqa: E402
 from kpconv_ros.codec.error import CodecError  # noqa: E402
 from kpconv_ros.codec.index import INDEX_CODER, Index, pack_index, unpack_index  # noqa: E402
 from kpconv_ros.codec.latent_payload import (  # noqa: E402
+    PARTS,
     LatentTables,
     LatentTile,
     pack_tile,
@@ -184,9 +185,8 @@ def latent_payload(seed):
     grounds = np.where(classes > 0, random.integers(-60, 60, num), 0)
     filled = int((classes > 0).sum())
     labels = random.integers(0, 4, (filled, PATCHES)).astype(np.uint8) if seed % 2 else None
-    return pack_tile(
-        LatentTile(2, classes, grounds, random.integers(-MOST, MOST + 1, (filled, NUMBERS)), labels), tables()
-    )
+    numbers, parts = random.integers(-MOST, MOST + 1, (filled, NUMBERS)), random.integers(0, PARTS, filled)
+    return pack_tile(LatentTile(2, classes, grounds, numbers, parts, labels), tables())
 
 
 @given(data=st.builds(lambda seed, todo: changed(latent_payload(seed), todo), st.integers(0, 20), CHANGES)
