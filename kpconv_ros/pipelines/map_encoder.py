@@ -155,17 +155,19 @@ class MapEncoder:
         """List all that was sent, nearest first: the receiver was long without messages."""
         keys = sorted(self.sent, key=lambda key: self._schedule.distance(key, self._position))
         starts = range(0, len(keys), ALL_TILES)
-        self._outbox.extend(self._index_of(keys[start : start + ALL_TILES]) for start in starts)
+        lists = [self._index_of(keys[start : start + ALL_TILES]) for start in starts]
+        self._outbox.extendleft(reversed(lists))  # before the codes that are ready
 
     def next_message(self, now: float) -> bytes | None:
         """Packets for one message, joined; None while nothing is to be sent or the rate does not allow it."""
         config = self.config
+        self._prepare(now)
         if not self._bucket.has(config.max_message + config.message_overhead, now):
             return None
         batch: list[bytes] = []
         size = 0
         while (packet := self._next_packet(now)) is not None:
-            size += len(packet) + len(pack_varint(len(packet)))
+            size += _size_in_batch(packet)
             if batch and size > config.max_message:
                 break
             batch.append(self._outbox.popleft())
@@ -189,6 +191,14 @@ class MapEncoder:
         """What the map has of a tile."""
         tile = self._map.tiles[key]
         return TileContent(tile.points, tile.labels)
+
+    def _prepare(self, now: float) -> None:
+        """Encode what fills a message while the bucket fills: in turn, part of the rate would stay unused."""
+        while sum(map(_size_in_batch, self._outbox)) <= self.config.max_message:
+            choice = self._schedule.choose(self._position, now)
+            if choice is None:
+                return
+            self._outbox.extend(self._packets_of(choice, now))
 
     def _next_packet(self, now: float) -> bytes | None:
         """The first of the outbox, which is filled when it is empty."""
@@ -273,3 +283,7 @@ class MapEncoder:
         sequences = [(key, self._schedule.states[key].sequence) for key in sorted(set(keys))]
         payload = pack_index(Index(self._frame, self._sequence, sequences))
         return pack_packet(Packet(INDEX_CODER, 0, TileKey(0, 0), self._sequence, payload))
+
+
+def _size_in_batch(packet: bytes) -> int:
+    return len(packet) + len(pack_varint(len(packet)))
