@@ -115,8 +115,6 @@ def config_from_mapping(config_class: type[ConfigT], mapping: Mapping[str, Any],
         check_range(values[key], fields[key], f"{source}: {key}")
     try:
         return config_class(**values)
-    except ConfigError:
-        raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{source}: {error}") from error
 
