@@ -32,9 +32,12 @@ def spin_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) 
         unknown = arguments_outside_ros(arguments)
         if unknown:
             raise ParameterError(f"unknown arguments {unknown}; ROS arguments come after --ros-args")
-        _leave_interrupts_to_rclpy()
+        interrupted = _leave_interrupts_to_rclpy()
         rclpy.init(args=arguments)
         is_initialised = True
+        if interrupted.is_set():  # before rclpy listened
+            rclpy.try_shutdown()
+            return 0
         node = make_node()
         check_params_files(arguments, node.get_fully_qualified_name())
     except (ParameterError, RuntimeError, ImportError) as error:
@@ -47,10 +50,16 @@ def spin_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) 
     return 0
 
 
-def _leave_interrupts_to_rclpy() -> None:
-    """Let SIGINT only shut the context down: a KeyboardInterrupt inside compiled code would crash the process."""
+def _leave_interrupts_to_rclpy() -> threading.Event:
+    """Let SIGINT only shut the context down: a KeyboardInterrupt inside compiled code would crash the process.
+
+    Returns:
+        Set by a SIGINT; rclpy does not hear those that come before it is initialised.
+    """
+    interrupted = threading.Event()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, lambda number, frame: None)
+        signal.signal(signal.SIGINT, lambda number, frame: interrupted.set())
+    return interrupted
 
 
 def arguments_outside_ros(arguments: Sequence[str]) -> list[str]:
