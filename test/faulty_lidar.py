@@ -50,7 +50,9 @@ class FaultyLidar(Listener):
         self._clock = self.node.create_publisher(Clock, "/clock", stream_qos())
         self._clouds = self.node.create_publisher(PointCloud2, CLOUDS, stream_qos())
         self.listen(PointCloud2, LABELS, stream_qos(depth=50))
-        self.listen(Odometry, ODOMETRY, stream_qos(depth=50))
+        self._numbers: dict[int, int] = {}
+        self.heard[ODOMETRY] = []
+        self.node.create_subscription(Odometry, ODOMETRY, self._keep_odometry, stream_qos(depth=50))
         self.listen(PointCloud2, MAP, latched_qos())
         self._ended = threading.Event()
         self._sender = threading.Thread(target=self._send_on, daemon=True)
@@ -141,7 +143,8 @@ class FaultyLidar(Listener):
             assert (message.header.frame_id, message.child_frame_id) == ("odom", sent_frame)
         for before, after in pairwise(heard):
             T_before, T_after = pose_of(before), pose_of(after)
-            if np.array_equal(T_after, np.eye(4)):  # exactly the origin, though it drives
+            is_origin = np.array_equal(T_after, np.eye(4))  # exactly, though it drives
+            if is_origin or self._numbers[key_of(after)] <= self._numbers[key_of(before)]:  # of another publisher
                 beginnings += 1
                 continue
             truth = np.linalg.inv(self._true_pose(before)) @ self._true_pose(after)
@@ -167,6 +170,12 @@ class FaultyLidar(Listener):
 
     def _true_pose(self, message):
         return self.sent[key_of(message)].scan.T_map_sensor
+
+    def _keep_odometry(self, message, info):
+        with self._changed:
+            self._numbers[key_of(message)] = info["publication_sequence_number"]
+            self.heard[ODOMETRY].append(message)
+            self._changed.notify_all()
 
     # --- the sender's thread
 

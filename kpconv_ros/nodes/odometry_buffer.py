@@ -27,6 +27,7 @@ class OdometryBuffer:
         self._added = threading.Condition()
         self._stamps: list[float] = []
         self._poses: list[Matrix] = []
+        self._number: int | None = None
         self.num_resets = 0
         """How often the poses began anew."""
 
@@ -34,12 +35,19 @@ class OdometryBuffer:
         """How many poses are kept."""
         return len(self._stamps)
 
-    def add(self, stamp: float, T_odom_child: Matrix) -> None:
-        """Add a pose. One that begins anew (a bag starts again, or the odometry does) empties the buffer first."""
+    def add(self, stamp: float, T_odom_child: Matrix, number: int | None = None) -> None:
+        """Add a pose. One that begins anew (a bag starts again, or the odometry does) empties the buffer first.
+
+        Args:
+            stamp: Seconds.
+            T_odom_child: The pose.
+            number: Which message of its publisher it is, where the middleware says so.
+        """
         with self._added:
-            if self._stamps and (stamp < self._stamps[-1] or self._is_restart(stamp, T_odom_child)):
+            if self._stamps and (stamp < self._stamps[-1] or self._is_restart(stamp, T_odom_child, number)):
                 self._stamps, self._poses = [], []
                 self.num_resets += 1
+            self._number = number
             self._stamps.append(stamp)
             self._poses.append(T_odom_child)
             old = bisect.bisect_left(self._stamps, stamp - self._keep)
@@ -56,10 +64,14 @@ class OdometryBuffer:
             self._added.wait_for(lambda: bool(self._stamps) and self._covers(stamp), timeout)
             return self._look_up(stamp)
 
-    def _is_restart(self, stamp: float, T_odom_child: Matrix) -> bool:
-        """Whether a pose is the origin itself, after a gap that began elsewhere: not where one comes by driving."""
+    def _is_restart(self, stamp: float, T_odom_child: Matrix, number: int | None) -> bool:
+        """Whether a pose after a gap is of another publisher, or the origin itself where one did not come by driving.
+
+        The first message of a publisher is not always heard, so the origin alone does not tell.
+        """
         is_origin, was_origin = (np.array_equal(pose, np.eye(4)) for pose in (T_odom_child, self._poses[-1]))
-        return is_origin and not was_origin and stamp - self._stamps[-1] > self.max_gap
+        is_counted_anew = number is not None and self._number is not None and number <= self._number
+        return stamp - self._stamps[-1] > self.max_gap and (is_counted_anew or (is_origin and not was_origin))
 
     def _covers(self, stamp: float) -> bool:
         return self._stamps[0] <= stamp <= self._stamps[-1]

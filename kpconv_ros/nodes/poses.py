@@ -8,8 +8,9 @@ in which the map is that of one scan.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from nav_msgs.msg import Odometry
@@ -130,14 +131,14 @@ class OdometryPoses:
     def _has_extrinsic(self) -> bool:
         return bool(self._config.sensor_frame) or not np.array_equal(self._T_child_sensor, np.eye(4))
 
-    def _on_odometry(self, message: Odometry) -> None:
+    def _on_odometry(self, message: Odometry, info: Mapping[str, Any]) -> None:
         try:
             T_odom_child = matrix_of_pose(message.pose.pose.position, message.pose.pose.orientation)
         except PoseError as error:
             self._node.get_logger().warning(f"odometry refused: {error}", throttle_duration_sec=5.0)
             return
         self._frame, self._child_frame = message.header.frame_id, message.child_frame_id
-        self._buffer.add(seconds_of(message.header.stamp), T_odom_child)
+        self._buffer.add(seconds_of(message.header.stamp), T_odom_child, info.get("publication_sequence_number"))
 
 
 class TfPoses:

@@ -75,7 +75,7 @@ class AdaptiveSubscription:
         node: Node,
         message_type: Any,
         topic: str,
-        callback: Callable[[Any], None],
+        callback: Callable[..., None],
         reliability: str = "auto",
         depth: int = INPUT_DEPTH,
         latched: bool = False,

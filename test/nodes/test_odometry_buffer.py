@@ -75,6 +75,16 @@ def test_the_origin_after_a_gap_starts_anew_and_one_that_is_driven_to_does_not(b
         buffer.pose_at(13.3, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("stamp", "number", "resets"),
+    [(12.4, 1, 0), (13.0, 41, 0), (13.0, None, 0), (13.0, 40, 1), (13.0, 2, 1)],
+)
+def test_a_publisher_that_counts_from_the_beginning_after_a_gap_starts_anew(buffer, stamp, number, resets):
+    buffer.add(12.1, pose(12.1), 40)  # those before are not numbered, which tells nothing
+    buffer.add(stamp, pose(0.3), number)
+    assert buffer.num_resets == resets and len(buffer) == (1 if resets else 6)
+
+
 def test_old_poses_are_forgotten():
     buffer = OdometryBuffer(0.05, 0.5, keep=1.0)
     for stamp in np.arange(0.0, 10.0, 0.1):

@@ -34,7 +34,7 @@ def header(frame_id, stamp=10.0):
 
 
 def hear(poses, stamp=10.0, child="base_link"):
-    poses._on_odometry(odometry_message(T_ODOM_BASE, stamp_of(stamp), "odom", child))
+    poses._on_odometry(odometry_message(T_ODOM_BASE, stamp_of(stamp), "odom", child), {})
 
 
 def test_a_cloud_in_the_child_frame_takes_the_odometry_as_it_is(node):
@@ -86,7 +86,7 @@ def test_odometry_that_is_no_pose_is_not_taken(node):
     poses = OdometryPoses(node, PoseConfig(pose_timeout=0.0))
     message = odometry_message(T_ODOM_BASE, stamp_of(10.0), "odom", "lidar")
     message.pose.pose.orientation.w = 7.0
-    poses._on_odometry(message)
+    poses._on_odometry(message, {})
     assert not poses.is_there()
 
 
