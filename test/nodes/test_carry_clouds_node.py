@@ -18,6 +18,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from kpconv_ros.data.pointcloud2 import pack_xyz
+from kpconv_ros.nodes.carry_clouds_node import TOPIC
 from kpconv_ros.nodes.pointcloud2_msg import packed_message
 from kpconv_ros.nodes.pose_msg import matrix_of_xyz_rpy, odometry_message, stamp_of
 from kpconv_ros.nodes.qos import latched_qos, stream_qos
@@ -75,7 +76,7 @@ def test_whole_clouds_are_counted(node, start, tmp_path, codec, paced_rate):
     receiver = start("carry_clouds", output=record)
     start("carry_clouds", "-r", "__node:=sender", "-r", "~/input/points:=/carry_clouds/input/points",
           codec=codec, paced_rate=paced_rate)  # fmt: skip
-    wait_for(publisher.get_subscription_count)
+    wait_for(lambda: publisher.get_subscription_count() and node.count_subscribers(TOPIC))
     deadline = time.monotonic() + 5.0
     while time.monotonic() < deadline:
         publisher.publish(cloud(points))
