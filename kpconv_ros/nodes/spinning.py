@@ -10,11 +10,14 @@ import threading
 from collections.abc import Callable, Sequence
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from kpconv_ros.nodes.parameters import ParameterError
 from kpconv_ros.nodes.params_file import check_params_files
+
+LOOK_PERIOD = 1.0  # s; rclpy may wake its executor just before the context has ended, which then waits for ever
 
 
 def spin_node(make_node: Callable[[], Node], argv: Sequence[str] | None = None) -> int:
@@ -78,6 +81,7 @@ def arguments_outside_ros(arguments: Sequence[str]) -> list[str]:
 def _spin(node: Node) -> None:
     try:
         with SingleThreadedExecutor() as executor:
+            node.create_timer(LOOK_PERIOD, lambda: None, clock=Clock(clock_type=ClockType.STEADY_TIME))
             executor.add_node(node)
             executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
