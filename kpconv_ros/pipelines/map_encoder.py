@@ -21,6 +21,7 @@ from kpconv_ros.config_io import ConfigError, param
 from kpconv_ros.mapping.tile_map import TileMap
 from kpconv_ros.mapping.tile_schedule import Choice, Code, TileSchedule, TileScheduleConfig
 from kpconv_ros.mapping.token_bucket import TokenBucket
+from kpconv_ros.mapping.window_cap import WindowCap
 from kpconv_ros.pipelines.tile_codec import CodedTile, TileCodec, measure
 
 Array = NDArray[Any]
@@ -30,6 +31,8 @@ LIMITED = 0.6
 """A code of a smaller share of its level's bytes was as fine as its coder can."""
 MEASURE_PERIOD = 2.0  # s
 MEASURED_TILES = 50
+CAP_WINDOW = 1.0  # s in which no more than the rate is sent, whatever was saved up
+LEAST_ROOM = 0.5  # of a message; below it, its headers cost too much
 NEWS_REPEATS = 2  # indices that tell of what was sent; one may be lost
 
 
@@ -44,11 +47,11 @@ class MapEncoderConfig:
         (128, 500, 1100, 2300, 4600), "most bytes of a tile's codes, coarse to fine", 64, 16000
     )
     rate: float = param(64000.0, "hard cap of what is sent, headers included [bit/s]", 1000.0, 1e9)
-    reserve: float = param(0.1, "share of the rate that is left to the middleware's own messages", 0.0, 0.9)
+    reserve: float = param(0.18, "share of the rate that is left to the middleware's own messages", 0.0, 0.9)
     max_message: int = param(1240, "most bytes of packets in a message, so that it stays below the MTU", 128, 60000)
     message_overhead: int = param(190, "bytes that a message costs beside them: Ethernet, IP, UDP and RTPS headers",
                                   0, 2000)  # fmt: skip
-    burst: float = param(0.2, "time for which rate may be saved up [s]", 0.05, 60.0)
+    burst: float = param(0.25, "time for which rate may be saved up [s]", 0.05, 60.0)
     index_period: float = param(0.5, "time between two lists of what was sent [s]", 0.1, 60.0)
     schedule: TileScheduleConfig = param(TileScheduleConfig, "what makes a tile useful")
 
@@ -100,6 +103,8 @@ class MapEncoder:
         self._schedule = TileSchedule(config.schedule, config.levels, TILE_SIZE)
         cap = config.rate * (1 - config.reserve)
         self._bucket = TokenBucket(cap, int(cap / 8 * config.burst), now)
+        window = max(CAP_WINDOW, config.burst)  # the longest message passes
+        self._cap = WindowCap(cap / 8 * window, window)
         self._sequence = 0
         self._position = (0.0, 0.0)
         self._frame = ""
@@ -164,18 +169,23 @@ class MapEncoder:
         self._prepare(now)
         if not self._bucket.has(config.max_message + config.message_overhead, now):
             return None
+        room = self._cap.room(now) - config.message_overhead
+        if room < LEAST_ROOM * config.max_message:
+            return None
         batch: list[bytes] = []
         size = 0
         while (packet := self._next_packet(now)) is not None:
             size += _size_in_batch(packet)
-            if batch and size > config.max_message:
+            if size > (min(room, config.max_message) if batch else room):
                 break
             batch.append(self._outbox.popleft())
         if not batch:
             return None
         message = join_batch(batch)
-        self._bucket.take(len(message) + config.message_overhead, now)
-        self.num_bytes += len(message) + config.message_overhead
+        size = len(message) + config.message_overhead
+        self._bucket.take(size, now)
+        self._cap.take(size, now)
+        self.num_bytes += size
         return message
 
     def backlog(self) -> tuple[int, int]:
