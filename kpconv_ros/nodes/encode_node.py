@@ -35,6 +35,8 @@ from kpconv_ros.pipelines.tile_codec import TileEncodingConfig, make_codec
 
 NO_FACTS = {"tiles": 0, "session": "", "backlog": "", "sent_kb": 0, "encoded": 0, "tile_bytes": "", "coders": ""}
 SEND_PERIOD = 0.025  # s between two looks at what may be sent
+JOIN_PERIOD = 1.0  # s in which the middleware introduces a new receiver, and the link is full of that
+WAITING_SCANS = 10  # while tiles are encoded; what one scan saw, the next may not
 TIME_JUMP = 1.0  # s backwards that begin a new map
 
 
@@ -58,6 +60,7 @@ class EncodeNode(ScanNode[EncodeConfig]):
         self._link: Link | None = None
         self._requests: LinkInput | None = None
         self._beginning = 0
+        self._listeners, self._joined_at = 0, 0.0
         super().__init__("encode", EncodeConfig, NO_FACTS, **node_arguments)
         self._pose_settings = LiveConfig(self, PoseConfig)
         self._codec_settings = LiveConfig(self, TileEncodingConfig)
@@ -91,7 +94,8 @@ class EncodeNode(ScanNode[EncodeConfig]):
         if self._settings.config.input == "scans":
             self._poses = PoseFinder(self, self._pose_settings.config)
         self._requests = self._link.subscribe(self._classes.request, "~/input/requests", self._on_request)
-        return Work(self._process, lambda: None, self._begin_map)
+        capacity = 1 if self.input_is_kept else WAITING_SCANS
+        return Work(self._process, lambda: None, self._begin_map, capacity=capacity)
 
     def end_work(self) -> None:
         """Listen no more."""
@@ -192,8 +196,15 @@ class EncodeNode(ScanNode[EncodeConfig]):
         super()._on_cloud(message)
 
     def _send_soon(self) -> None:
-        if self.worker is not None and self._settings.config.enabled and has_listener(self._latents):
+        if self.worker is not None and self._settings.config.enabled and self._has_settled_listener():
             self._do(self._send)
+
+    def _has_settled_listener(self) -> bool:
+        listeners, now = int(self._latents.get_subscription_count()), time.monotonic()
+        if listeners > self._listeners:
+            self._joined_at = now
+        self._listeners = listeners
+        return listeners > 0 and now - self._joined_at >= JOIN_PERIOD
 
     def _on_request(self, request: Any) -> None:
         self._do(lambda: self._take_request(request))

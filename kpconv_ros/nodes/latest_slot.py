@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The kpconv_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One place for the latest message, and the one thread that works on it.
+"""A place for the latest message, or the latest few, and the one thread that works on them.
 
-ROS callbacks only `put`; the worker takes. When the worker is late, the older message is dropped, so what is worked on
-is never older than one scan plus the work in hand, and no queue can grow.
+ROS callbacks only `put`; the worker takes. When the worker is late, the oldest message is dropped, so what is worked on
+is never older than what the slot holds plus the work in hand, and no queue can grow.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
@@ -20,22 +21,21 @@ IDLE_PERIOD = 0.25  # s without an item after which the worker is idle
 
 
 class LatestSlot(Generic[ItemT]):
-    """Holds at most one item; a new one replaces the old one, which counts as dropped."""
+    """Holds a few items at most; a new one replaces the oldest, which counts as dropped."""
 
-    def __init__(self) -> None:
-        """Make an empty slot."""
+    def __init__(self, capacity: int = 1) -> None:
+        """Make an empty slot for so many items."""
         self._changed = threading.Condition()
-        self._item: ItemT | None = None
+        self._items: deque[ItemT] = deque(maxlen=capacity)
         self._jobs: list[Callable[[], None]] = []
         self._closed = False
         self.num_dropped = 0
 
     def put(self, item: ItemT) -> None:
-        """Leave an item; drop the one that still lies here."""
+        """Leave an item; drop the oldest that still lies here if there is no room."""
         with self._changed:
-            if self._item is not None:
-                self.num_dropped += 1
-            self._item = item
+            self.num_dropped += len(self._items) == self._items.maxlen
+            self._items.append(item)
             self._changed.notify()
 
     def add_job(self, job: Callable[[], None]) -> None:
@@ -45,18 +45,18 @@ class LatestSlot(Generic[ItemT]):
             self._changed.notify()
 
     def take(self, timeout: float) -> tuple[list[Callable[[], None]], ItemT | None]:
-        """Wait for jobs or an item, at most ``timeout`` seconds, and take them out."""
+        """Wait for jobs or an item, at most ``timeout`` seconds, and take all jobs and the oldest item out."""
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._item is not None or self._closed, timeout)
-            jobs, item = self._jobs, self._item
-            self._jobs, self._item = [], None
+            self._changed.wait_for(lambda: self._jobs or self._items or self._closed, timeout)
+            jobs, item = self._jobs, self._items.popleft() if self._items else None
+            self._jobs = []
             return jobs, item
 
     def clear(self) -> None:
         """Drop what lies here without working on it; it counts as dropped."""
         with self._changed:
-            self.num_dropped += self._item is not None
-            self._item = None
+            self.num_dropped += len(self._items)
+            self._items.clear()
 
     def close(self) -> None:
         """Wake the taker for the last time."""
@@ -71,13 +71,14 @@ class LatestSlot(Generic[ItemT]):
 
 
 class Worker(Generic[ItemT]):
-    """A thread that works on the latest item of its slot, and alone touches the state behind it (and the GPU)."""
+    """A thread that works on the items of its slot, and alone touches the state behind it (and the GPU)."""
 
     def __init__(
         self,
         work: Callable[[ItemT], None],
         on_error: Callable[[Exception], None],
         on_idle: Callable[[], None] | None = None,
+        capacity: int = 1,
     ) -> None:
         """Start the thread.
 
@@ -85,8 +86,9 @@ class Worker(Generic[ItemT]):
             work: Called with each item.
             on_error: Called with what ``work`` or ``on_idle`` raised; the thread goes on.
             on_idle: Called when no item came for a while.
+            capacity: Items that may wait.
         """
-        self.slot: LatestSlot[ItemT] = LatestSlot()
+        self.slot: LatestSlot[ItemT] = LatestSlot(capacity)
         self._work, self._on_error, self._on_idle = work, on_error, on_idle
         self._thread = threading.Thread(target=self._run, name="kpconv_worker", daemon=True)
         self._thread.start()

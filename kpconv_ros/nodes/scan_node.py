@@ -66,6 +66,8 @@ class Work(NamedTuple):
     check_frame: Callable[[str], None] = lambda frame: None
     """Called by the executor with the frame of each cloud; raises PoseError where the cloud is to be refused at once: a
     second lidar on the topic must not push the clouds of the first out of the slot."""
+    capacity: int = 1
+    """Clouds that may wait; where each brings what no later one does, more than the latest."""
 
 
 ConfigT = TypeVar("ConfigT", bound=ScanNodeConfig)
@@ -184,7 +186,7 @@ class ScanNode(LifecycleNode, Generic[ConfigT], ABC):
         except PoseError as error:
             self._tell(f"cannot activate: {error}")
             return FAILURE
-        self.worker = Worker(self._work.process, self._on_error, self._work.on_idle)
+        self.worker = Worker(self._work.process, self._on_error, self._work.on_idle, self._work.capacity)
         self._input = self.listen()
         return SUCCESS
 

@@ -21,6 +21,18 @@ def test_a_new_item_replaces_the_oldest_and_is_counted():
     assert slot.take(0.0) == ([], None)
 
 
+def test_a_slot_for_several_gives_them_in_order_and_drops_the_oldest():
+    slot = LatestSlot(capacity=3)
+    for item in range(5):
+        slot.put(item)
+    assert slot.num_dropped == 2
+    assert [slot.take(0.0)[1] for _ in range(4)] == [2, 3, 4, None]
+    for item in range(2):
+        slot.put(item)
+    slot.clear()
+    assert slot.num_dropped == 4
+
+
 def test_what_is_cleared_counts_as_dropped():
     slot = LatestSlot()
     slot.clear()
