@@ -17,7 +17,7 @@ from kpconv_ros.codec.tile import TileCoder, TileContent
 from kpconv_ros.config_io import param
 
 DEFAULT_LATENT_MODEL = "street_tiles"
-COMPARED_BYTES = 200  # of a code; of longer ones above the crossover Draco's is nearer
+COMPARED_BYTES = 600  # of a code; of longer ones above the crossover Draco's is nearer
 MEASURED_POINTS = 2000  # of a tile, from which its distortion is measured in each direction
 
 
@@ -33,7 +33,7 @@ class TileCodecConfig:
 class TileEncodingConfig(TileCodecConfig):
     """And how they encode; what decodes need not know."""
 
-    crossover: float = param(0.1, "bytes a point up to which latents are taken, above it Draco", 0.0, 100.0)
+    crossover: float = param(0.16, "bytes a point up to which latents are taken, above it Draco", 0.0, 100.0)
     latent_steps: int = param(0, "steps of descent on a NeuralQAAD code: ten take half a second of a core", 0, 100)
 
 
