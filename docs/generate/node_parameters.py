@@ -18,6 +18,7 @@ from kpconv_ros.nodes.register_config import RegisterConfig
 from kpconv_ros.nodes.replay_node import ReplayConfig
 from kpconv_ros.nodes.segment_config import SegmentConfig
 from kpconv_ros.nodes.simulate_node import SimulateNodeConfig
+from kpconv_ros.nodes.true_map import TrueMapConfig
 from kpconv_ros.pipelines.map_decoder import MapDecoderConfig
 from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
 from kpconv_ros.pipelines.map_registration import MapRegistrarConfig
@@ -31,7 +32,7 @@ CONFIGS: dict[str, tuple[type, ...]] = {
     "register": (RegisterConfig, MountingConfig, OdometryConfig, MapRegistrarConfig),
     "encode": (EncodeConfig, PoseConfig, TileEncodingConfig, MapEncoderConfig),
     "decode": (DecodeConfig, TileCodecConfig, MapDecoderConfig),
-    "simulate": (SimulateNodeConfig, SimulatorConfig),
+    "simulate": (SimulateNodeConfig, TrueMapConfig, SimulatorConfig),
     "replay": (ReplayConfig,),
     "view": (ViewConfig, PoseConfig),
 }

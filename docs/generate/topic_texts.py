@@ -71,6 +71,7 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "simulate": {
         "lidar/points": "the simulated scan: x, y, z, intensity, ring, time",
+        "lidar/true_map": "the labelled points so far, as a perfect segmentation would publish them; with `map_period`",
         "lidar/ground_truth": "the same points with their true `label`",
         "odom": "true pose of the lidar",
     },

@@ -3,7 +3,8 @@
 """Publishes a simulated lidar that drives along a street, its ground truth, and where it is.
 
 Topics: ``lidar/points`` and ``lidar/ground_truth`` (sensor_msgs/PointCloud2, same stamp and order of points), ``odom``
-(nav_msgs/Odometry, pose of the lidar). The next scan is computed right after one is published, so it is ready in time.
+(nav_msgs/Odometry, pose of the lidar), and on demand ``lidar/true_map`` (`kpconv_ros.nodes.true_map`). The next scan is
+computed right after one is published, so it is ready in time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from kpconv_ros.nodes.pose_msg import odometry_message
 from kpconv_ros.nodes.qos import stream_qos
 from kpconv_ros.nodes.spinning import spin_node
 from kpconv_ros.nodes.transforms import make_broadcaster
+from kpconv_ros.nodes.true_map import TrueMap, TrueMapConfig
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ class SimulateNode(Node):
         super().__init__("simulate")
         self.config = declare_config(self, SimulateNodeConfig)
         self.simulator_config = declare_config(self, SimulatorConfig)
+        map_config = declare_config(self, TrueMapConfig)
         check_no_unknown_parameters(self)
         try:
             self._simulator = Simulator(self.simulator_config, self.config.seed)
+            self._map = TrueMap(self, map_config, self.config.odom_frame)
         except ValueError as error:
             raise ParameterError(str(error)) from error
         self._num_published = 0
@@ -87,6 +91,7 @@ class SimulateNode(Node):
         self._points.publish(cloud_message(points, header, is_dense=True))
         truth = pack_columns(x=x, y=y, z=z, label=scan.labels)
         self._ground_truth.publish(cloud_message(truth, header, is_dense=True))
+        self._map.add(scan, self._drive_time(), stamp)
         self._num_published += 1
         self._next_scan = self._simulator.scan(self._drive_time())
 
