@@ -30,6 +30,7 @@ SPEED = 10.0  # m/s
 SCAN_RATE = 5.0  # Hz
 RUN_UP = 5.0  # s of driving that do not count, in which the nodes find the scans
 CLOUDS_LENGTH = 200.0  # m of the street that the scans themselves are sent of
+MAP_PERIOD = 1.0  # s between two maps, for an encoder that is fed with them
 KITTI_RATE = 0.1  # of the recorded speed: ten scans in ten seconds
 
 
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kitti", type=Path, help="also a folder with sequences/SS of a SemanticKITTI layout")
     parser.add_argument("--sequence", default="00", help="of it (default 00)")
     parser.add_argument("--rate", type=int, default=64000, help="of the link, bit/s each way (default 64000)")
-    parser.add_argument("--only", nargs="+", help="runs to make, of clean loss cut late restart clouds")
+    parser.add_argument("--only", nargs="+", help="runs to make, of clean loss cut late restart restart_map clouds")
     parser.add_argument("--seed", type=int, default=0, help="of the street")
     parser.add_argument("--cores", type=int, nargs="+", help="to which all processes are bound (default: all)")
     parser.add_argument("--out", type=Path, default=Path("out/link"), help="folder for logs and records")
@@ -119,6 +120,7 @@ def courses(args: argparse.Namespace) -> Iterator[tuple[str, Course, list[Incide
         Incident("cut", cut=(half - 10.0, half + 10.0)),
         Incident("late", decoder_starts=half),
         Incident("restart", encoder_dies=half),
+        Incident("restart_map", encoder_dies=half, encoder_input="map"),
     ]  # fmt: skip
     if args.kitti:
         real = kitti_course(args.kitti, args.sequence)
@@ -137,8 +139,10 @@ def street_course(length: float, seed: int) -> Course:
             scan = simulator.scan(number / SCAN_RATE)
             yield place(scan.points, scan.labels, scan.T_map_sensor)
 
-    parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=seed, consumers=2)  # encoder and recorder
-    source = Source("simulate", parameters, duration, num_scans, 1.0 / SCAN_RATE)
+    # The recorder listens to the odometry, and an encoder that is fed with scans.
+    parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=seed, consumers=2)
+    map_parameters = ros_parameters(ego_speed=SPEED, rate=SCAN_RATE, seed=seed, consumers=1, map_period=MAP_PERIOD)
+    source = Source("simulate", parameters, duration, num_scans, 1.0 / SCAN_RATE, map_parameters)
     return Course(source, passed_tiles(scans(), at_end=False), num_scans)
 
 

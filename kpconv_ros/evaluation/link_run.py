@@ -35,6 +35,8 @@ class Source(NamedTuple):
     num_scans: int
     scan_period: float
     """Seconds between two scans."""
+    map_arguments: tuple[str, ...] = ()
+    """Instead of ``arguments`` where it is to publish the true map too."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Incident:
     decoder_starts: float = 0.0
     encoder_dies: float | None = None
     """When it is killed and at once started again."""
+    encoder_input: str = "scans"
+    """``scans`` with odometry, or the ``map``, which its publisher keeps for those who come late."""
 
     @property
     def span(self) -> tuple[float, float]:
@@ -103,12 +107,13 @@ def drive(
         file.unlink(missing_ok=True)
     with ThinLink(rate, incident.loss) as link:
         with NodeProcesses(folder) as nodes:
-            crew = _Crew(nodes, link, rate, records)
+            crew = _Crew(nodes, link, rate, records, incident.encoder_input)
             crew.start_robot()
             if not incident.decoder_starts:
                 crew.start_receiver()
             time.sleep(SETTLE)
-            nodes.start("source", source.arguments, source.node, link.within(0), crew.environment)
+            arguments = source.map_arguments if incident.encoder_input == "map" else source.arguments
+            nodes.start("source", arguments, source.node, link.within(0), crew.environment)
             nodes.wait_until(has_begun.exists, "the drive to begin", PATIENCE)
             started = time.time()
             tell(f"{incident.name}: driving for {source.duration:g} s")
@@ -178,8 +183,11 @@ def link_environment() -> dict[str, str]:
 class _Crew:
     """The nodes of both ends."""
 
-    def __init__(self, nodes: NodeProcesses, link: ThinLink, rate: int, records: list[Path]) -> None:
+    def __init__(
+        self, nodes: NodeProcesses, link: ThinLink, rate: int, records: list[Path], encoder_input: str
+    ) -> None:
         self.nodes, self.link, self._rate, self._records = nodes, link, rate, records
+        self._encoder_input = encoder_input
         self.environment = link_environment()
 
     def start_robot(self) -> None:
@@ -189,9 +197,9 @@ class _Crew:
 
     def start_encoder(self) -> None:
         parameters = ros_parameters(
-            input="scans", link_domain=LINK_DOMAIN, pose_source="odometry", rate=float(self._rate)
+            input=self._encoder_input, link_domain=LINK_DOMAIN, pose_source="odometry", rate=float(self._rate)
         )
-        remaps = ("~/input/points:=/lidar/ground_truth", "~/input/odometry:=/odom",
+        remaps = ("~/input/points:=/lidar/ground_truth", "~/input/odometry:=/odom", "~/input/map:=/lidar/true_map",
                   "~/input/requests:=/decode/output/requests")  # fmt: skip
         arguments = (*parameters, *(word for remap in remaps for word in ("-r", remap)))
         self.nodes.start("encode", arguments, within=self.link.within(0), environment=self.environment)

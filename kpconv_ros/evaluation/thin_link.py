@@ -7,9 +7,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from types import TracebackType
 from typing import NamedTuple
+
+from kpconv_ros.evaluation import link_counter
 
 DEVICE = "link0"
 ADDRESSES = ("10.99.7.1/30", "10.99.7.2/30")
@@ -30,6 +33,8 @@ class Sample(NamedTuple):
     at: float
     """Seconds of the wall clock."""
     sent: tuple[int, int]
+    messages: tuple[int, int] = (0, 0)
+    """Those of them that are of the nodes' messages, with all headers; the others are DDS' own."""
 
 
 class ThinLink:
@@ -129,24 +134,17 @@ class ThinLink:
 
     def _sample(self) -> None:
         """Read the counters until the end; the namespaces show theirs to processes inside."""
-        code = (
-            f"import time\nwhile True:\n  line = open('/sys/class/net/{DEVICE}/statistics/tx_bytes').read().strip()\n"
-            "  print(time.time(), line, flush=True)\n  input()"
-        )
         readers = [
             subprocess.Popen(
-                [*self.within(end), "python3", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                [*self.within(end), sys.executable, link_counter.__file__, DEVICE],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )
             for end in (0, 1)
-        ]
+        ]  # fmt: skip
         try:
             while not self._stop.wait(SAMPLE_PERIOD):
-                answers = [reader.stdout.readline().split() for reader in readers if reader.stdout]
-                self.samples.append(Sample(float(answers[0][0]), (int(answers[0][1]), int(answers[1][1]))))
-                for reader in readers:
-                    assert reader.stdin is not None
-                    reader.stdin.write("\n")
-                    reader.stdin.flush()
+                (at, *first), (_, *second) = (_ask(reader) for reader in readers)
+                self.samples.append(Sample(at, (first[0], second[0]), (first[1], second[1])))
         finally:
             for reader in readers:
                 reader.kill()
@@ -169,16 +167,25 @@ def check_can_link() -> None:
         subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
-def most_in_a_second(samples: list[Sample], end: int, window: float = 1.0) -> float:
-    """The most bytes a second that an end has sent, over any stretch of ``window`` seconds."""
+def most_in_a_second(samples: list[Sample], end: int, window: float = 1.0, of: str = "sent") -> float:
+    """The most bytes a second that an end has sent, over any stretch of ``window`` seconds; ``of`` is a field."""
+    bytes_sent = [getattr(sample, of)[end] for sample in samples]
     most, first = 0.0, 0
     for last in range(1, len(samples)):
         while samples[last].at - samples[first + 1].at >= window:
             first += 1
         passed = samples[last].at - samples[first].at
         if passed >= window:
-            most = max(most, (samples[last].sent[end] - samples[first].sent[end]) / passed)
+            most = max(most, (bytes_sent[last] - bytes_sent[first]) / passed)
     return most
+
+
+def _ask(reader: subprocess.Popen[str]) -> tuple[float, int, int]:
+    """Time and bytes that a counter tells."""
+    assert reader.stdin is not None and reader.stdout is not None
+    print(file=reader.stdin, flush=True)
+    at, sent, messages = reader.stdout.readline().split()
+    return float(at), int(sent), int(messages)
 
 
 def _run(*command: str) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -100,6 +101,22 @@ def test_more_than_the_rate_does_not_pass(needs_namespaces):
         arrived = pass_through(link, count=60, size=1000, pause=0.02)
         assert 10 < arrived < 40 and link.dropped()[0] == 60 - arrived
     assert most_in_a_second(link.samples, 0) < 1.05 * (8000 + BURST_BYTES)
+    assert link.samples[-1].messages == (0, 0)  # to an even port
+
+
+def test_datagrams_to_odd_ports_are_counted_apart_with_their_headers(needs_namespaces):
+    with ThinLink(1_000_000) as link:
+        for port in (5000, 5001):
+            code = SEND.format(count=20, size=100, pause=0.001).replace("5000", str(port))
+            subprocess.run([*link.within(0), sys.executable, "-c", code], check=True)
+        time.sleep(0.5)
+    assert link.samples[-1].messages == (20 * 142, 0)  # Ethernet 14, IP 20, UDP 8
+    assert link.samples[-1].sent[0] >= 40 * 142
+
+
+def test_the_link_is_gone_afterwards(needs_namespaces):
+    with ThinLink(64000) as link:
+        pass
     assert not set(link.names) & set(subprocess.run(["ip", "netns"], capture_output=True, text=True).stdout.split())
 
 
