@@ -20,7 +20,7 @@ def keys_of(points: Tensor, lengths: Tensor, cell: float) -> Tensor:
 
 def cells_of(points: Tensor, lengths: Tensor, cell: float) -> list[tuple[int, ...]]:
     """Return cloud and cell of each point, from float64."""
-    cells = np.floor(points.cpu().double().numpy() / cell).astype(int).tolist()
+    cells = np.floor(points.cpu().double().numpy() * (1.0 / cell)).astype(int).tolist()
     return [(cloud, *steps) for cloud, steps in zip(cloud_of_point(lengths.cpu()).tolist(), cells, strict=True)]
 
 
