@@ -71,7 +71,7 @@ def measure_grid(bench: Bench, points: Tensor) -> Tensor:
         return voxel_grid.average_by_voxel(points, runs)
 
     def twin() -> Tensor:
-        cells = (points.double() / VOXEL_SIZE).floor().long()
+        cells = (points.double() * (1.0 / VOXEL_SIZE)).floor().long()
         cells -= cells.amin(0)
         keys = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
         unique, voxel = torch.unique(keys, return_inverse=True)
@@ -246,7 +246,7 @@ def measure_sampling(bench: Bench, scale: Scale) -> None:
 def measure_map(bench: Bench, points: Tensor) -> None:
     """Insertion of a scan into a map that holds it already, and look-up."""
     num = len(points)
-    cells = (points.double() / VOXEL_SIZE).floor().long()
+    cells = (points.double() * (1.0 / VOXEL_SIZE)).floor().long()
     cells -= cells.amin(0)
     keys = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
     in_order = keys.unique()

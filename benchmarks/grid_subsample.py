@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 def subsample_numpy(points: Array) -> tuple[Array, Array]:
     """Give barycentres and the voxel of each point by one sort of the cells."""
-    cells = np.floor(points / VOXEL_SIZE).astype(np.int64)
+    cells = np.floor(points * (1 / VOXEL_SIZE)).astype(np.int64)
     cells -= cells.min(0)
     keys = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
     _, voxel_of_point, counts = np.unique(keys, return_inverse=True, return_counts=True)

@@ -5,12 +5,16 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # The ROS 2 wheels start the process again on the first import to set its library path: before anything else is loaded.
 with contextlib.suppress(ImportError):
     import rclpy  # noqa: F401
 
 import pytest
+
+if TYPE_CHECKING:
+    from kpconv_ros.data.clouds import Cloud
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -61,3 +65,14 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real scans: no folder {folder} (set KPCONV_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_scan(data_dir: Path) -> "Cloud":
+    """One turn of a real lidar in its own frame: 115,385 points in whole millimetres, intensities from 0 to 0.99."""
+    from kpconv_ros.data.clouds import read_cloud
+
+    path = data_dir / "pointcloud2" / "lidar.pcd"
+    if not path.is_file():
+        pytest.skip(f"needs a real scan: no file {path}")
+    return read_cloud(path)

@@ -7,6 +7,7 @@ Thomas et al., "KPConv", ICCV 2019, arXiv:1904.08889, section 3.3, "Subsampling 
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,20 +90,22 @@ def grid_subsample(
 
 def _number_voxels(points: Tensor, lengths: Tensor, voxel_size: float) -> tuple[Tensor, Tensor]:
     """Return the voxel of each point ``(N,)`` int64 and the voxels of each cloud ``(B,)`` int64."""
-    voxels, voxel_lengths, first = [], [], 0
+    # Points of real scans lie on the borders of cells: the cell comes from the point alone, whatever is around it, and
+    # as `mapping` and the kernels of a GPU compute it.
+    inverse, voxels, voxel_lengths, first = 1.0 / voxel_size, [], [], 0
     for cloud in points.detach().split(lengths.tolist()):
         if cloud.device.type == "cpu":
             cloud = (cloud if cloud.dtype == torch.float64 else cloud.float()).contiguous()
         bounds = _bounds(cloud)
-        low = (bounds[0] / voxel_size).floor()
-        span = float((bounds[1] / voxel_size - low).max())
+        low = (bounds[0] * inverse).floor()
+        span = float((bounds[1] * inverse - low).max())
         if not span < grid.MAX_CELLS - 1:
             raise GridError(f"points: expected finite and within {grid.MAX_CELLS} cells of {voxel_size} m, got {span}")
         if cloud.device.type == "cpu":
-            found = grid.hash_cells(cloud.numpy(), (low * voxel_size).numpy(), 1.0 / voxel_size)
+            found = grid.hash_cells(cloud.numpy(), np.zeros(3), inverse)
             voxel, count = torch.from_numpy(found[3]).long(), int(found[4])
         else:
-            cells = (cloud.double() / voxel_size - low).floor().long()
+            cells = ((cloud.double() * inverse).floor() - low).long()
             keys = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
             unique, voxel = torch.unique(keys, return_inverse=True)
             count = len(unique)

@@ -54,7 +54,7 @@ def find_bounds(points):  # type: ignore[no-untyped-def]
 def hash_cells(points, low, inverse_cell):  # type: ignore[no-untyped-def]
     """Number the occupied cells of one cloud in order of first appearance.
 
-    Returns ``(table_keys, table_cells, shift, cell_of_point, num_cells)``; cells count from the corner ``low``.
+    Returns ``(table_keys, table_cells, shift, cell_of_point, num_cells)``; cells count from ``low``, up and down.
     """
     bits = 4
     while (1 << bits) < 2 * len(points):
@@ -65,9 +65,9 @@ def hash_cells(points, low, inverse_cell):  # type: ignore[no-untyped-def]
     cell_of_point = np.empty(len(points), np.int32)
     num_cells = 0
     for i in range(len(points)):
-        x = np.int64((points[i, 0] - low[0]) * inverse_cell)
-        y = np.int64((points[i, 1] - low[1]) * inverse_cell)
-        z = np.int64((points[i, 2] - low[2]) * inverse_cell)
+        x = np.int64(np.floor((points[i, 0] - low[0]) * inverse_cell))
+        y = np.int64(np.floor((points[i, 1] - low[1]) * inverse_cell))
+        z = np.int64(np.floor((points[i, 2] - low[2]) * inverse_cell))
         key = pack_cell(x, y, z)
         slot = find_slot(keys, shift, key)
         if keys[slot] == -1:

@@ -34,6 +34,17 @@ def test_voxels_are_those_of_a_dictionary_of_cells() -> None:
         assert result.labels[voxel[0]] == brute_majority(labels[rows].numpy())
 
 
+@pytest.mark.parametrize("size", [0.3, 0.7])
+def test_a_point_on_a_border_has_its_cell_wherever_the_cloud_begins(size: float) -> None:
+    points = torch.arange(-9.0, 9.0, 0.125)[:, None].repeat(1, 3)  # as float32 holds them; some lie on borders
+    for first in range(0, 40, 3):
+        cloud = points[first:]
+        found = grid_subsample(cloud, torch.tensor([len(cloud)]), size).voxel_of_point.tolist()
+        cells = brute_cells(cloud.numpy(), [len(cloud)], size)
+        assert [found[rows[0]] for rows in cells.values()] == list(range(len(cells)))
+        assert all(len({found[row] for row in rows}) == 1 for rows in cells.values())
+
+
 def test_voxels_come_in_order_of_first_appearance() -> None:
     points, lengths = random_batch([200, 100], size=2.0)
     seen = list(dict.fromkeys(grid_subsample(points, lengths, SIZE).voxel_of_point.tolist()))

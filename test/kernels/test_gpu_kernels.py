@@ -57,7 +57,7 @@ def test_the_map_on_a_device_is_the_one_on_the_cpu_in_the_interpreter(repository
     pytest.importorskip("triton")
     tests = [str(TESTS.parents[1] / path) for path in OF_MAPS]
     out = run(repository, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, TRITON_INTERPRET="1")
-    assert " passed" in out and "failed" not in out and "skipped" not in out
+    assert " passed" in out and "failed" not in out and "needs a CUDA device" not in out
 
 
 @pytest.mark.slow

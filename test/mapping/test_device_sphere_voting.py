@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from device_maps import HAS_KERNELS, device, make_voting
+from real_clouds import PLACE, SOURCES, near_place
 
 from kpconv_ros.mapping.sphere_voting import SphereVotingConfig
 
@@ -24,6 +26,16 @@ CONFIG = SphereVotingConfig(
 def scene(num_points: int, seed: int = 0) -> np.ndarray:
     """Points about a plane, ``(N, 3)``."""
     return np.random.default_rng(seed).uniform(-4, 4, (num_points, 3)) * (1, 0.6, 0.05)
+
+
+@pytest.fixture(params=SOURCES)
+def make_scene(request: pytest.FixtureRequest) -> Callable[[int, int], np.ndarray]:
+    """Makes random scenes, then such of a real scan."""
+    if request.param == "random":
+        return scene
+    points = request.getfixturevalue("real_scan").points
+    near = points[near_place(points, 4.0)].astype(np.float64) - PLACE
+    return lambda num_points, seed: np.random.default_rng(seed).choice(near, num_points, replace=False)
 
 
 def pair_of(config: SphereVotingConfig) -> tuple[Any, Any]:
@@ -47,11 +59,13 @@ def run_sphere(generator: np.random.Generator, *votings: Any) -> int:
     return len(first.sphere.voxels)
 
 
-def test_spheres_votes_labels_and_evictions_are_those_on_the_cpu() -> None:
+def test_spheres_votes_labels_and_evictions_are_those_on_the_cpu(
+    make_scene: Callable[[int, int], np.ndarray],
+) -> None:
     votings, generator = pair_of(CONFIG), np.random.default_rng(1)
     full = 0
     for step, num_points in enumerate((700, 300, 40)):  # the last one has few labels to look for
-        sensor, points = np.array([0.8 * step, 0, 1]), scene(num_points, step) + (0.8 * step, 0, 0)
+        sensor, points = np.array([0.8 * step, 0, 1]), make_scene(num_points, step) + (0.8 * step, 0, 0)
         points[3] = np.nan
         rows = [voting.insert(points, None, 0.5 * step, sensor) for voting in votings]
         np.testing.assert_array_equal(*rows)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from device_maps import KINDS, make_map, write
+from real_clouds import SOURCES, near_place
 
 from kpconv_ros.geometry.sorted_cells import SortedCells
 from kpconv_ros.mapping.voxel_map import MappingError, VoxelMap, VoxelMapConfig
@@ -31,19 +32,30 @@ def random_scan(seed: int, num_points: int = 2000, spread: float = 3.0) -> tuple
     return points, generator.random(num_points, np.float32)
 
 
+@pytest.fixture(params=SOURCES)
+def scan(request: pytest.FixtureRequest) -> tuple[np.ndarray, np.ndarray]:
+    """Points and intensities, drawn at random, then of a real scan."""
+    if request.param == "random":
+        return random_scan(0)
+    cloud = request.getfixturevalue("real_scan")
+    near = near_place(cloud.points, 2.0)
+    return cloud.points[near][::5], cloud.intensity[near][::5]
+
+
 def dictionary_of(points: np.ndarray, voxel_size: float) -> dict[tuple[int, ...], list[int]]:
     """Slow twin: the points of each cell."""
     cells = defaultdict(list)
     for i, point in enumerate(points.astype(np.float64)):
-        cells[tuple(np.floor(point / voxel_size).astype(int))].append(i)
+        cells[tuple(np.floor(point * (1 / voxel_size)).astype(int))].append(i)
     return cells
 
 
-def test_voxels_are_those_of_a_dictionary_of_cells(new_map: MakeMap) -> None:
-    points, intensity = random_scan(0)
-    voxels = new_map(CONFIG, num_classes=4)
+def test_voxels_are_those_of_a_dictionary_of_cells(new_map: MakeMap, scan: tuple[np.ndarray, np.ndarray]) -> None:
+    points, intensity = scan
+    config = VoxelMapConfig(voxel_size=0.3)  # points of the scan lie on borders
+    voxels = new_map(config, num_classes=4)
     voxel_of_point = voxels.insert(points, intensity, 1.0)
-    cells = dictionary_of(points, CONFIG.voxel_size)
+    cells = dictionary_of(points, config.voxel_size)
     assert len(voxels) == len(cells)
     for rows in cells.values():
         (row,) = set(voxel_of_point[rows])

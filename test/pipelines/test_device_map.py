@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -114,15 +115,38 @@ def packed(kind: str, points: np.ndarray, intensity: np.ndarray) -> PackedCloud:
     return PackedCloud(1, len(points), fields, True, dtype.itemsize, rows.view(np.uint8))
 
 
-@pytest.mark.parametrize(("kind", "scale"), [("plain", 0.0), ("big-endian", 65535.0)])
-def test_the_bytes_of_a_message_have_the_labels_of_its_points(model: Model, kind: str, scale: float) -> None:
-    points, intensity, pose = drive(1, 60)[0]
+def live_message(folder: Path, num_points: int) -> PackedCloud:
+    """Return points of a live message, 26 bytes each, that lie around the sensor."""
+    from rosbags.typesys import Stores, get_typestore
+
+    path = folder / "pointcloud2" / "dds_message.bin"
+    if not path.is_file():
+        pytest.skip(f"needs a live message: no file {path}")
+    message = get_typestore(Stores.LATEST).deserialize_cdr(path.read_bytes(), "sensor_msgs/msg/PointCloud2")
+    near = np.flatnonzero(np.linalg.norm(read_points(message).xyz, axis=1) < 6)
+    rows = message.data.reshape(-1, message.point_step)[near[:: len(near) // num_points][:num_points]]
+    fields = tuple(Field(field.name, field.offset, field.datatype) for field in message.fields)
+    return PackedCloud(1, num_points, fields, message.is_bigendian, message.point_step, rows.reshape(-1))
+
+
+@pytest.fixture(params=["plain", "big-endian", pytest.param("live", marks=pytest.mark.data)])
+def message(request: pytest.FixtureRequest) -> tuple[PackedCloud, float]:
+    """The bytes of a message, and the intensity that counts as 1, 0 for the model's."""
+    if request.param == "live":
+        return live_message(request.getfixturevalue("data_dir"), 60), 255.0
+    points, intensity, _ = drive(1, 60)[0]
+    return packed(request.param, points, intensity), 65535.0 if request.param == "big-endian" else 0.0
+
+
+def test_the_bytes_of_a_message_have_the_labels_of_its_points(model: Model, message: tuple[PackedCloud, float]) -> None:
+    cloud, scale = message
     host, ours = pair_of(model, dataclasses.replace(CONFIG, time_budget=0.002))
-    clouds = [read_points(packed(kind, points, intensity)) for _ in range(2)]
+    clouds, pose = [read_points(cloud) for _ in range(2)], drive(1)[0][2]
     first, second = (s.process_cloud(cloud, pose, 0.0, scale) for s, cloud in zip((host, ours), clouds, strict=True))
     np.testing.assert_array_equal(second.labels, first.labels)
     assert first.labels.any() and "xyz" not in vars(clouds[1]) and "intensity" not in vars(clouds[1])
     np.testing.assert_allclose(ours.map_snapshot().intensity, host.map_snapshot().intensity, atol=1e-6)
+    assert np.ptp(host.map_snapshot().intensity) > 0
 
 
 def test_a_scan_without_points_is_answered(model: Model) -> None:

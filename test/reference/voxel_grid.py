@@ -15,7 +15,7 @@ def brute_cells(points: NDArray[np.float32], lengths: list[int], voxel_size: flo
     cells: dict[Cell, list[int]] = defaultdict(list)
     clouds = np.repeat(np.arange(len(lengths)), lengths)
     for row, (cloud, point) in enumerate(zip(clouds, points.astype(np.float64), strict=True)):
-        x, y, z = np.floor(point / voxel_size).astype(int).tolist()
+        x, y, z = np.floor(point * (1.0 / voxel_size)).astype(int).tolist()
         cells[int(cloud), x, y, z].append(row)
     return dict(cells)
 

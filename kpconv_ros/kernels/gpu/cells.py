@@ -74,18 +74,18 @@ def frame_of(points: Tensor, clouds: Tensor, num_clouds: int) -> Frame:
 
 
 @triton.jit
-def _find_keys(points, clouds, low, extent, keys, cell_bits, num_points, num_clouds, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _find_keys(points, clouds, low, extent, keys, inverse_bits, num_points, num_clouds, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    cell = tl.cast(cell_bits, tl.float64, bitcast=True)
+    inverse = tl.cast(inverse_bits, tl.float64, bitcast=True)
     cloud = tl.load(clouds + row, mask=row < num_points, other=num_clouds)
     valid = (row < num_points) & (cloud < num_clouds)
     key = tl.zeros((BLOCK,), tl.int64)
     for axis in tl.static_range(3):
         place = tl.load(points + 3 * row + axis, mask=valid, other=0.0).to(tl.float64)
         corner = tl.load(low + 3 * cloud + axis, mask=valid, other=0.0)
-        steps = tl.floor(place / cell) - tl.floor(corner / cell) + 1.0
+        steps = tl.floor(place * inverse) - tl.floor(corner * inverse) + 1.0
         if axis == 0:
-            steps += cloud.to(tl.float64) * (tl.floor(tl.load(extent) / cell) + 4.0)
+            steps += cloud.to(tl.float64) * (tl.floor(tl.load(extent) * inverse) + 4.0)
         valid = valid & (steps >= 1.0) & (steps < _LAST_CELL)  # false for NaN
         key = (key << _AXIS_BITS) | tl.where(valid, steps, 0.0).to(tl.int64)
     tl.store(keys + row, tl.where(valid, key, _NOWHERE), mask=row < num_points)
@@ -102,7 +102,7 @@ def find_keys(points: Tensor, clouds: Tensor, frame: Frame, cell_size: float) ->
     """
     keys = torch.empty(len(points), dtype=torch.int64, device=points.device)
     if len(points):
-        (bits,) = struct.unpack("q", struct.pack("d", cell_size))  # Triton would round the number to float32
+        (bits,) = struct.unpack("q", struct.pack("d", 1.0 / cell_size))  # Triton would round the number to float32
         _find_keys[(triton.cdiv(len(points), BLOCK),)](
             points, clouds, *frame, keys, bits, len(points), len(frame.low), BLOCK=BLOCK
         )

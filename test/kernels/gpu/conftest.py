@@ -8,6 +8,7 @@ one for these tests, and without a CUDA device nobody else collects them.
 
 import pytest
 import torch
+from real_clouds import SOURCES, CloudSource, cloud_source
 
 from kpconv_ros.kernels.choice import is_interpreting
 
@@ -18,3 +19,9 @@ collect_ignore_glob = [] if torch.cuda.is_available() or is_interpreting() else 
 def device() -> torch.device:
     """Where the kernels run."""
     return torch.device("cpu" if is_interpreting() else "cuda")
+
+
+@pytest.fixture(params=SOURCES)
+def source(request: pytest.FixtureRequest) -> CloudSource:
+    """Random clouds, then those of a real scan."""
+    return cloud_source(request)

@@ -4,9 +4,11 @@
 
 import pytest
 import torch
+from real_clouds import CloudSource
 from torch.nn.functional import leaky_relu
 
 from kpconv_ros.kernels.gpu.finish import finish_
+from reference.neighbors import all_distances
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -14,18 +16,22 @@ GENERATOR = torch.Generator().manual_seed(0)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(1, 1), (20, 70), (33, 64)])
 def test_bias_shortcut_and_leaky_relu_are_one_pass(
-    device: torch.device, shape: tuple[int, int], dtype: torch.dtype
+    device: torch.device, source: CloudSource, shape: tuple[int, int], dtype: torch.dtype
 ) -> None:
-    out, other = (torch.randn(shape, generator=GENERATOR).to(dtype).to(device) for _ in range(2))
+    points, _ = source.batch([shape[0]])
+    out, other = source.features(points, 2 * shape[1]).to(dtype).chunk(2, 1)
+    out, other = out.contiguous().to(device), other.contiguous().to(device)
     bias = torch.randn(shape[1], generator=GENERATOR).to(device)
     expected = leaky_relu(out.float() + bias + other.float(), 0.1).to(dtype)
     assert finish_(out, bias, 0.1, other) is out
     torch.testing.assert_close(out, expected)
 
 
-def test_coarse_features_are_copied_to_the_fine_points(device: torch.device) -> None:
-    out, coarse = (torch.randn(n, 5, generator=GENERATOR).to(device) for n in (18, 4))
-    rows = torch.randint(4, (18,), generator=GENERATOR).to(device)
+def test_fine_points_take_the_features_of_the_nearest_coarse_one(device: torch.device, source: CloudSource) -> None:
+    (points, lengths), (places, counts) = source.batch([18]), source.batch([4], seed=1)
+    out, coarse = source.features(points, 5).to(device), source.features(places, 5).to(device)
+    rows = all_distances(points, places, lengths, counts).argmin(1).to(device)
+    assert len(rows.unique()) > 1
     expected = leaky_relu(out + coarse[rows], 0.2)
     torch.testing.assert_close(finish_(out, None, 0.2, coarse, rows), expected)
 

@@ -4,7 +4,8 @@
 
 import pytest
 import torch
-from random_clouds import random_neighborhood
+from random_clouds import random_features, random_neighborhood
+from real_clouds import CloudSource, FeatureMaker
 from torch import Tensor
 
 from kpconv_ros.kernels.gpu.kernel_sum import Pairs, RowLists, gather, kernel_sum, scatter
@@ -27,19 +28,25 @@ def dense(features: Tensor, weights: Tensor, points: Tensor, hood: Neighborhood)
     return dense_kpconv(features, weights, points, SIGMA, *at)
 
 
-def random_layer(num_supports: int, channels: int, out: int, num_kernels: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return features, weights and kernel points ``(1, K, 3)``."""
-    generator = torch.Generator().manual_seed(channels)
-    features = torch.randn(num_supports, channels, generator=generator)
+def random_layer(
+    supports: Tensor, channels: int, out: int, num_kernels: int, features: FeatureMaker = random_features
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return features, weights and kernel points ``(1, K, 3)``, the first of them at the centre, as ever."""
+    generator = torch.Generator().manual_seed(channels + 1)
     weights = torch.randn(num_kernels, channels, out, generator=generator) / channels
-    return features, weights, (torch.rand(1, num_kernels, 3, generator=generator) - 0.5) * 0.6
+    points = (torch.rand(1, num_kernels, 3, generator=generator) - 0.5) * 0.6
+    points[:, 0] = 0
+    return features(supports, channels), weights, points
 
 
 @pytest.mark.parametrize(("channels", "num_kernels"), [(1, 15), (80, 7), (16, 20)])
-def test_the_rigid_sum_is_that_of_the_paper(device: torch.device, channels: int, num_kernels: int) -> None:
-    hood = random_neighborhood(5, 60, radius=0.7)  # the first query has no neighbours, some more than a block of them
+def test_the_rigid_sum_is_that_of_the_paper(
+    device: torch.device, source: CloudSource, channels: int, num_kernels: int
+) -> None:
+    # The first query has no neighbours, some have more than a block of them.
+    hood = random_neighborhood(5, 90, radius=0.7, batch=source.batch)
     assert hood.lists.row_starts.diff().max() > 32
-    features, weights, points = random_layer(60, channels, 6, num_kernels)
+    features, weights, points = random_layer(hood.supports, channels, 6, num_kernels, source.features)
     out = kernel_sum(features.to(device), weights.to(device), pairs_of(hood, device), points.to(device), SIGMA)
     expected = dense(features.double(), weights.double(), points[0].double(), hood)
     assert (out[0] == 0).all() and expected.abs().max() > 0.1
@@ -47,9 +54,9 @@ def test_the_rigid_sum_is_that_of_the_paper(device: torch.device, channels: int,
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_sums_in_float32(device: torch.device, dtype: torch.dtype) -> None:
-    hood = random_neighborhood(6, 80, radius=0.5)
-    features, _, points = random_layer(80, 16, 1, 15)
+def test_half_precision_sums_in_float32(device: torch.device, source: CloudSource, dtype: torch.dtype) -> None:
+    hood = random_neighborhood(6, 80, radius=0.5, batch=source.batch)
+    features, _, points = random_layer(hood.supports, 16, 1, 15, source.features)
     features = features.to(dtype)
     gathered = gather(features.to(device), pairs_of(hood, device), points.to(device), SIGMA)
     eye = torch.eye(15 * 16, dtype=torch.float64).view(15, 16, -1)  # the dense sum, still by kernel point
@@ -62,7 +69,7 @@ def test_half_precision_sums_in_float32(device: torch.device, dtype: torch.dtype
 
 def test_padded_lists_give_what_packed_ones_give(device: torch.device) -> None:
     hood = random_neighborhood(7, 40)
-    features, weights, points = (t.to(device) for t in random_layer(40, 8, 4, 15))
+    features, weights, points = (t.to(device) for t in random_layer(hood.supports, 8, 4, 15))
     packed = pairs_of(hood, device)
     padded = pad_lists(hood.lists, 40)
     begins = torch.arange(7, dtype=torch.int32) * padded.shape[1]
@@ -72,9 +79,9 @@ def test_padded_lists_give_what_packed_ones_give(device: torch.device) -> None:
     assert one.equal(two) and one.abs().max() > 0
 
 
-def test_gradients_of_the_rigid_sum_are_those_of_the_paper(device: torch.device) -> None:
-    hood = random_neighborhood(6, 40)
-    features, weights, points = random_layer(40, 20, 3, 15)
+def test_gradients_of_the_rigid_sum_are_those_of_the_paper(device: torch.device, source: CloudSource) -> None:
+    hood = random_neighborhood(6, 40, batch=source.batch)
+    features, weights, points = random_layer(hood.supports, 20, 3, 15, source.features)
     upstream = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     ours = [t.clone().to(device).requires_grad_() for t in (features, weights)]
     kernel_sum(*ours, pairs_of(hood, device), points.to(device), SIGMA).backward(upstream.to(device))
@@ -86,10 +93,13 @@ def test_gradients_of_the_rigid_sum_are_those_of_the_paper(device: torch.device)
 
 
 @pytest.mark.parametrize("channels", [8, 40])
-def test_the_deformable_sum_and_its_gradients_are_those_of_the_paper(device: torch.device, channels: int) -> None:
-    hood = random_neighborhood(6, 40)
-    features, weights, points = random_layer(40, channels, 3, 15)
+def test_the_deformable_sum_and_its_gradients_are_those_of_the_paper(
+    device: torch.device, source: CloudSource, channels: int
+) -> None:
+    hood = random_neighborhood(6, 40, batch=source.batch)
+    features, weights, points = random_layer(hood.supports, channels, 3, 15, source.features)
     placed = points + 0.1 * torch.randn(6, 15, 3, generator=torch.Generator().manual_seed(1))
+    placed[:, 0] = 0  # where a query that is a support itself has a neighbour at no distance: no slope there
     upstream = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     ours = [t.clone().to(device).requires_grad_() for t in (features, weights, placed)]
     out = kernel_sum(ours[0], ours[1], pairs_of(hood, device), ours[2], SIGMA)
@@ -106,7 +116,7 @@ def test_the_deformable_sum_and_its_gradients_are_those_of_the_paper(device: tor
 def test_scattering_is_the_adjoint_of_gathering(device: torch.device) -> None:
     hood = random_neighborhood(5, 30)
     pairs = pairs_of(hood, device)
-    features, _, points = (t.to(device) for t in random_layer(30, 16, 1, 15))
+    features, _, points = (t.to(device) for t in random_layer(hood.supports, 16, 1, 15))
     gradient = torch.randn(5, 15 * 16, generator=torch.Generator().manual_seed(2)).to(device)
     there = (gather(features, pairs, points, SIGMA).double() * gradient).sum()
     back = (scatter(gradient, pairs, points, SIGMA).double() * features).sum()
@@ -118,12 +128,12 @@ def test_no_queries_give_no_rows(device: torch.device) -> None:
     hood = random_neighborhood(3, 10)
     pairs = pairs_of(hood, device)
     none = Pairs(pairs.queries[:0], pairs.supports, RowLists(*(t[:0] for t in pairs.lists)))
-    features, weights, points = (t.to(device) for t in random_layer(10, 4, 2, 15))
+    features, weights, points = (t.to(device) for t in random_layer(pairs.supports, 4, 2, 15))
     assert kernel_sum(features, weights, none, points, SIGMA).shape == (0, 2)
 
 
 def test_kernel_points_of_some_queries_are_refused(device: torch.device) -> None:
     pairs = pairs_of(random_neighborhood(3, 10), device)
-    features, weights, points = (t.to(device) for t in random_layer(10, 4, 2, 15))
+    features, weights, points = (t.to(device) for t in random_layer(pairs.supports, 4, 2, 15))
     with pytest.raises(ValueError, match=r"expected those of 1 or 3 queries, got \(2, 15, 3\)"):
         kernel_sum(features, weights, pairs, points.expand(2, -1, -1), SIGMA)

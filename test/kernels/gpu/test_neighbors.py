@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Neighbours by cell hashing against all distances in float64."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from random_clouds import random_batch
+from random_clouds import Batch, random_batch
+from real_clouds import CloudSource
 from torch import Tensor
 
-from kpconv_ros.data.clouds import read_cloud
+from kpconv_ros.data.clouds import Cloud
 from kpconv_ros.geometry.packing import cloud_of_point
 from kpconv_ros.kernels.gpu.cells import NOWHERE, CellTable, find_keys, frame_of, sort_into_cells
 from kpconv_ros.kernels.gpu.neighbors import count_neighbors, find_nearest_few, list_neighbors
@@ -27,37 +26,37 @@ def search_in(device: torch.device, queries: Tensor, supports: Tensor, lengths: 
     return both[:num].contiguous(), keys[:num], sort_into_cells(both[num:].contiguous(), keys[num:])
 
 
-def two_clouds(num_queries: int = 4) -> tuple[Tensor, Tensor, list[Tensor]]:
+def two_clouds(batch: Batch = random_batch) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Return queries, supports and their lengths; the clouds overlap, and one query lies far away."""
-    supports, support_lengths = random_batch([90, 60])
-    queries, query_lengths = random_batch([num_queries - 2, 2], seed=1)
+    supports, support_lengths = batch([240, 160])
+    queries, query_lengths = batch([2, 2], seed=1)
     queries[0] -= 40
     return queries, supports, [query_lengths, support_lengths]
 
 
-def test_lists_hold_what_lies_within_the_radius_and_nothing_else(device: torch.device) -> None:
-    queries, supports, lengths = two_clouds()
-    search = search_in(device, queries, supports, lengths, 0.35)
-    counts = count_neighbors(*search, 0.35)
+def test_lists_hold_what_lies_within_the_radius_and_nothing_else(device: torch.device, source: CloudSource) -> None:
+    queries, supports, lengths = two_clouds(source.batch)
+    search = search_in(device, queries, supports, lengths, 0.4)
+    counts = count_neighbors(*search, 0.4)
     starts = torch.cat([counts.new_zeros(1), counts.cumsum(0, dtype=torch.int32)])
-    columns = list_neighbors(*search, 0.35, starts, int(starts[-1]))
-    expected = brute_radius_sets(queries, supports, *lengths, 0.35)
-    assert counts.tolist() == [len(rows) for rows in expected] and counts.max() > 5 and counts[0] == 0
+    columns = list_neighbors(*search, 0.4, starts, int(starts[-1]))
+    expected = brute_radius_sets(queries, supports, *lengths, 0.4)
+    assert counts.tolist() == [len(rows) for rows in expected] and counts.max() > 32 and counts[0] == 0
     found = [columns[starts[q] : starts[q + 1]].tolist() for q in range(len(queries))]
     assert [set(rows) for rows in found] == expected
     room = int(starts[-1]) - 2  # what does not fit is left out, and nothing is written behind it
-    assert list_neighbors(*search, 0.35, starts, room).equal(columns[:room])
-    assert list_neighbors(*search, 0.35, starts, room + 4)[-2:].tolist() == [0, 0]
+    assert list_neighbors(*search, 0.4, starts, room).equal(columns[:room])
+    assert list_neighbors(*search, 0.4, starts, room + 4)[-2:].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("most", [1, 40])
-def test_the_nearest_come_first_and_the_rest_is_filled(device: torch.device, most: int) -> None:
-    queries, supports, lengths = two_clouds()
+def test_the_nearest_come_first_and_the_rest_is_filled(device: torch.device, source: CloudSource, most: int) -> None:
+    queries, supports, lengths = two_clouds(source.batch)
     search = search_in(device, queries, supports, lengths, 0.4)
     columns, counts = find_nearest_few(*search, 0.4, most)
     distances = all_distances(queries, supports, *lengths)
     within = (distances <= 0.4).sum(1)
-    assert counts.cpu().equal(within.int()) and within.max() > 5 and columns.shape == (4, most)
+    assert counts.cpu().equal(within.int()) and within.max() > 40 and columns.shape == (4, most)
     order = distances.argsort(dim=1, stable=True)
     for query, count in enumerate(within.clamp(max=most).tolist()):
         assert columns[query, :count].tolist() == order[query, :count].tolist()
@@ -106,9 +105,8 @@ def test_limits_out_of_range_are_refused(device: torch.device) -> None:
 
 
 @pytest.mark.data
-def test_neighbors_in_a_real_scan_are_those_of_all_distances(device: torch.device, data_dir: Path) -> None:
-    points = torch.from_numpy(read_cloud(data_dir / "pointcloud2" / "lidar.pcd").points)
-    supports = points[points.isfinite().all(1)][::40].float().contiguous()
+def test_neighbors_in_a_whole_scan_are_those_of_all_distances(device: torch.device, real_scan: Cloud) -> None:
+    supports = torch.from_numpy(real_scan.points)[::40].contiguous()
     queries = supports[[5, 800, 2000]]
     lengths = [torch.tensor([len(queries)]), torch.tensor([len(supports)])]
     columns, counts = find_nearest_few(*search_in(device, queries, supports, lengths, 1.0), 1.0, 6)

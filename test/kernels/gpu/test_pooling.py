@@ -5,6 +5,7 @@
 import pytest
 import torch
 from random_clouds import random_neighborhood
+from real_clouds import CloudSource
 
 from kpconv_ros.kernels.gpu.kernel_sum import RowLists
 from kpconv_ros.kernels.gpu.pooling import max_pool
@@ -12,13 +13,12 @@ from reference.kpconv import dense_max_pool, pad_lists
 
 
 @pytest.mark.parametrize("channels", [3, 70])
-def test_pooling_and_its_gradient_are_the_dense_ones(device: torch.device, channels: int) -> None:
-    hood = random_neighborhood(8, 40)
+def test_pooling_and_its_gradient_are_the_dense_ones(device: torch.device, source: CloudSource, channels: int) -> None:
+    hood = random_neighborhood(8, 40, batch=source.batch)
     starts, columns = hood.lists
     lists = RowLists(*(t.contiguous().to(device) for t in (starts[:-1], starts[1:], columns)))
-    generator = torch.Generator().manual_seed(0)
-    features = torch.randn(40, channels, generator=generator) - 2  # most maxima are negative
-    upstream = torch.randn(8, channels, generator=generator)
+    features = source.features(hood.supports, channels) - 2  # most maxima are negative
+    upstream = torch.randn(8, channels, generator=torch.Generator().manual_seed(0))
     ours, theirs = features.clone().to(device).requires_grad_(), features.clone().requires_grad_()
     out, expected = max_pool(ours, lists), dense_max_pool(theirs, pad_lists(hood.lists, 40))
     assert out.cpu().equal(expected) and (out[0] == 0).all() and out.min() < -0.5

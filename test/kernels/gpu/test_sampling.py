@@ -4,7 +4,7 @@
 
 import pytest
 import torch
-from random_clouds import random_batch
+from real_clouds import CloudSource
 
 from kpconv_ros.geometry.packing import offsets_of
 from kpconv_ros.geometry.sampling import complete_farthest
@@ -12,8 +12,8 @@ from kpconv_ros.kernels.gpu.sampling import find_k_nearest, pick_farthest
 from reference.neighbors import all_distances
 
 
-def test_farthest_points_are_those_of_each_cloud_alone(device: torch.device) -> None:
-    points, lengths = random_batch([40, 9, 70])
+def test_farthest_points_are_those_of_each_cloud_alone(device: torch.device, source: CloudSource) -> None:
+    points, lengths = source.batch([40, 9, 70])
     seeds, counts = torch.tensor([[3, 0], [5, 2], [69, 0]]), torch.tensor([1, 2, 1])
     places = (points, offsets_of(lengths), seeds, counts)
     picked = pick_farthest(*(t.to(device) for t in places), 9, 70)
@@ -37,9 +37,9 @@ def test_clouds_beyond_the_registers_are_refused(device: torch.device) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 4, 34])
-def test_the_k_nearest_are_those_of_all_distances(device: torch.device, k: int) -> None:
-    points, lengths = random_batch([35, 40])
-    queries, query_lengths = random_batch([1, 2], seed=1)
+def test_the_k_nearest_are_those_of_all_distances(device: torch.device, source: CloudSource, k: int) -> None:
+    points, lengths = source.batch([35, 40])
+    queries, query_lengths = source.batch([1, 2], seed=1)
     starts = offsets_of(lengths)
     cloud = torch.tensor([0, 1, 1])
     places = (queries, points, starts[:-1][cloud], starts[1:][cloud])

@@ -3,9 +3,11 @@
 """Weights of the soft projection and their derivatives against Eq. (9) in float64."""
 
 import torch
+from real_clouds import CloudSource
 from torch import Tensor
 
 from kpconv_ros.kernels.gpu.soft_projection import weigh
+from reference.neighbors import all_distances
 
 
 def plain(queries: Tensor, points: Tensor, scores: Tensor, temperature: Tensor, rows: Tensor) -> Tensor:
@@ -15,10 +17,12 @@ def plain(queries: Tensor, points: Tensor, scores: Tensor, temperature: Tensor, 
     return logits.softmax(1)
 
 
-def test_weights_and_all_their_gradients_are_those_of_the_paper(device: torch.device) -> None:
+def test_weights_and_all_their_gradients_are_those_of_the_paper(device: torch.device, source: CloudSource) -> None:
     generator = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(size, generator=generator) for size in ((6, 3), (20, 3), (20,))] + [torch.tensor(0.8)]
-    rows = torch.stack([torch.randperm(20, generator=generator)[:7] for _ in range(6)])
+    (queries, count), (points, counts) = source.batch([6], seed=1), source.batch([20])
+    queries = queries + 0.1 * torch.randn(6, 3, generator=generator)  # a network's, near the cloud
+    inputs = [queries, points, torch.randn(20, generator=generator), torch.tensor(0.3)]
+    rows = all_distances(queries, points, count, counts).argsort(1)[:, :7]
     rows[2, 4:] = -1
     upstream = torch.randn(6, 7, generator=generator)
     ours = [t.clone().to(device).requires_grad_() for t in inputs]

@@ -5,6 +5,7 @@
 import numpy as np
 import torch
 from random_clouds import random_batch
+from real_clouds import CloudSource
 from torch import Tensor
 
 from kpconv_ros.geometry.packing import cloud_of_point
@@ -20,12 +21,12 @@ def keys_of(points: Tensor, lengths: Tensor, cell: float) -> Tensor:
 
 def cells_of(points: Tensor, lengths: Tensor, cell: float) -> list[tuple[int, ...]]:
     """Return cloud and cell of each point, from float64."""
-    cells = np.floor(points.cpu().double().numpy() / cell).astype(int).tolist()
+    cells = np.floor(points.cpu().double().numpy() * (1.0 / cell)).astype(int).tolist()
     return [(cloud, *steps) for cloud, steps in zip(cloud_of_point(lengths.cpu()).tolist(), cells, strict=True)]
 
 
-def test_points_share_a_key_if_and_only_if_they_share_cloud_and_cell(device: torch.device) -> None:
-    points, lengths = random_batch([70, 1, 90], size=2.0)
+def test_points_share_a_key_if_and_only_if_they_share_cloud_and_cell(device: torch.device, source: CloudSource) -> None:
+    points, lengths = source.batch([70, 1, 90], size=2.0)
     points[:70] += 1000.0  # clouds far apart, on both sides of the origin
     keys = keys_of(points.to(device), lengths.to(device), 0.5).tolist()
     pairs = set(zip(cells_of(points, lengths, 0.5), keys, strict=True))
@@ -57,8 +58,8 @@ def test_clouds_fit_as_long_as_their_cells_have_keys(device: torch.device) -> No
     assert not frame_of(points * torch.nan, torch.zeros(4, dtype=torch.int64, device=device), 1).fits(1.0)
 
 
-def test_the_table_finds_the_points_of_every_cell(device: torch.device) -> None:
-    points, lengths = random_batch([300], size=2.0)
+def test_the_table_finds_the_points_of_every_cell(device: torch.device, source: CloudSource) -> None:
+    points, lengths = source.batch([300], size=2.0)
     keys = keys_of(points.to(device), lengths.to(device), 0.4)
     keys[5] = NOWHERE
     table = sort_into_cells(points.to(device), keys)
@@ -75,17 +76,17 @@ def test_the_table_finds_the_points_of_every_cell(device: torch.device) -> None:
     assert table.points.equal(points.to(device)[table.order])
 
 
-def test_voxels_are_barycentres_in_order_of_their_cells(device: torch.device) -> None:
-    points, lengths = random_batch([150, 0, 100], size=1.0)
-    runs = group_by_voxel(keys_of(points.to(device), lengths.to(device), 0.3), 250)
+def test_voxels_are_barycentres_in_order_of_their_cells(device: torch.device, source: CloudSource) -> None:
+    points, lengths = source.batch([250, 0, 350], size=1.0)
+    runs = group_by_voxel(keys_of(points.to(device), lengths.to(device), 0.3), 400)
     cells = cells_of(points, lengths, 0.3)
     names = sorted(set(cells))  # cloud by cloud, then x, y, z
-    assert int(runs.total) == len(names) < 250
+    assert int(runs.total) == len(names) < 400
     assert runs.voxel_of_point.tolist() == [names.index(cell) for cell in cells]
     means = average_by_voxel(points.to(device), runs).cpu().double().numpy()
     index = runs.voxel_of_point.cpu().numpy()
-    sums = np.stack([np.bincount(index, points[:, a].numpy(), 250) for a in range(3)], 1)
-    counts = np.bincount(index, minlength=250)[:, None]
+    sums = np.stack([np.bincount(index, points[:, a].numpy(), 400) for a in range(3)], 1)
+    counts = np.bincount(index, minlength=400)[:, None]
     np.testing.assert_allclose(means, sums / np.maximum(counts, 1), atol=1e-7)
     clouds = first_of_voxel(cloud_of_point(lengths).to(device), runs, 3)
     assert clouds[: len(names)].tolist() == [cell[0] for cell in names] and (clouds[len(names) :] == 3).all()
