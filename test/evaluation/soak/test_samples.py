@@ -5,25 +5,39 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 
 from kpconv_ros.evaluation.soak.samples import ProcessSampler, SampleFile, SoakError, look_at, read_notes
 
+TAKES = """
+import sys, threading
+def tell():
+    print("ready", flush=True)
+    sys.stdin.readline()
+tell()
+go_on = threading.Event()
+thread = threading.Thread(target=go_on.wait)
+thread.start()
+held = bytearray(b"x") * (32 << 20)
+with open(sys.argv[1], "w"):
+    tell()
+go_on.set()
+"""
+
 
 def test_an_open_file_a_thread_and_memory_are_seen(tmp_path):
-    before, go_on = look_at(os.getpid()), threading.Event()
-    thread = threading.Thread(target=go_on.wait)
-    thread.start()
-    held = bytearray(b"x") * (32 << 20)
-    with (tmp_path / "open").open("w"):
-        after = look_at(os.getpid())
-    go_on.set()
-    thread.join()
+    command = [sys.executable, "-c", TAKES, str(tmp_path / "open")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        looks = []
+        for _ in range(2):
+            assert child.stdout.readline() == "ready\n"
+            looks.append(look_at(child.pid))
+            print(file=child.stdin, flush=True)
+    before, after = looks
     assert after["handles"] == before["handles"] + 1 and after["threads"] == before["threads"] + 1
-    assert after["uss_mb"] - before["uss_mb"] == pytest.approx(len(held) / 2**20, abs=8)
+    assert after["uss_mb"] - before["uss_mb"] == pytest.approx(32, abs=2)
     assert after["uss_mb"] <= after["pss_mb"] <= after["rss_mb"]
 
 
