@@ -17,7 +17,6 @@ from std_msgs.msg import Header
 from kpconv_ros.codec.tile import TILE_SIZE
 from kpconv_ros.config_io import param
 from kpconv_ros.data.simulator import SimulatedScan
-from kpconv_ros.geometry.se3 import transform_points
 from kpconv_ros.mapping.tile_map import TileMap
 from kpconv_ros.nodes.pointcloud2_msg import cloud_message, pack_columns
 from kpconv_ros.nodes.qos import latched_qos
@@ -67,7 +66,8 @@ class TrueMap:
         if not self._config.map_period:
             return
         near = np.linalg.norm(scan.points[:, :2], axis=1) <= self._config.map_range
-        self._map.insert(transform_points(scan.T_map_sensor, scan.points[near]), scan.labels[near].astype(np.uint8))
+        points = scan.points[near] @ scan.T_map_sensor[:3, :3].T + scan.T_map_sensor[:3, 3]
+        self._map.insert(points, scan.labels[near].astype(np.uint8))
         if drive_time - self._published_at >= self._config.map_period - 1e-6:
             self._published_at = drive_time
             self._leave_behind(scan.T_map_sensor[:3, 3])
