@@ -21,6 +21,7 @@ from kpconv_ros.evaluation.replay.options import EvaluateOptions, EvaluationErro
 from kpconv_ros.evaluation.replay.tile_scores import evenly, measure_rates, most_in_a_window, score_tile
 from kpconv_ros.evaluation.replay.transmission import TransmissionTally, join_tiles, link_configs
 from kpconv_ros.evaluation.report.build import SCHEMA_FILE
+from kpconv_ros.pipelines.map_encoder import MapEncoderConfig
 from kpconv_ros.pipelines.tile_codec import TileCodec
 
 RATE = 64000.0
@@ -88,12 +89,12 @@ def test_bytes_are_those_of_the_messages_and_of_their_headers(link, figures):
     assert figures["bytes_per_m2"] == pytest.approx(figures["bytes"] / figures["map_m2"])
 
 
-def test_no_second_has_more_than_the_cap_and_its_burst(link, figures):
+def test_no_second_has_more_than_the_cap_less_the_reserve(link, figures):
     most = 0
     for start, _ in link.kept:
         most = max(most, sum(OVERHEAD + len(data) for at, data in link.kept if start <= at < start + 1.0 - 1e-9))
     assert figures["bandwidth"]["most_bytes_in_1_s"] == most
-    assert 0.5 * RATE / 8 < most <= 0.9 * RATE / 8 * 1.25  # less the reserve, with the burst of a quarter second
+    assert 0.5 * RATE / 8 < most <= (1 - MapEncoderConfig().reserve) * RATE / 8
 
 
 def test_bytes_of_a_tile_are_those_of_the_last_packets_that_named_it(link, figures):
